@@ -1,0 +1,158 @@
+"""Channels: their names, who may do what on them, and which entries they hold.
+
+A channel is named `kind:id`. Each kind is registered once with a policy and its entry kinds; unknown kinds are denied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from server.errors import Code, VouchError
+from server.principals import Principal
+from server.realtime.protocol import MAX_BODY, Entry
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What a principal may do on a channel; `first` is the lowest entry that it may see."""
+
+    read: bool = False
+    write: bool = False
+    signal: bool = False
+    first: int = 1
+
+
+DENIED = Access()
+
+
+class Effects(msgspec.Struct, frozen=True):
+    """What an entry changes beside being read: applied by every node as the entry passes its gate.
+
+    `drop`: persons whose subscriptions end. `recheck`: everybody's access is asked for again before it is used.
+    `end_sessions`: sign-ins whose sockets close.
+    """
+
+    drop: tuple[str, ...] = ()
+    recheck: bool = False
+    end_sessions: tuple[str, ...] = ()
+
+
+NO_EFFECTS = Effects()
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """An entry before it has a number. `id` is unique per sender (`by`); `body` is built from plain JSON types."""
+
+    ch: str
+    by: str
+    id: str
+    kind: str
+    body: dict[str, Any]
+    ref: int | None = None
+
+
+class ChannelPolicy(Protocol):
+    """Answers for one kind of channel. Called with the part of the name after the colon."""
+
+    async def access(self, principal: Principal, channel_id: str) -> Access: ...
+
+    async def admit(self, principal: Principal, channel_id: str, draft: Draft, target: Entry | None) -> None:
+        """Raises VouchError when this principal may not append this draft, though it may write to the channel.
+
+        `target` is the entry that `draft.ref` names (None without a ref).
+        """
+
+    def effects(self, entry: Entry) -> Effects: ...
+
+
+class EntryKind(msgspec.Struct, frozen=True):
+    """One kind of entry.
+
+    `body` is the type of its body. `by_clients`: clients may append it. `countable`: it counts as unread.
+    `modifies`: it needs `ref`. `scrubs`: it erases the body of the entry that it refers to, and of that entry's edits.
+    """
+
+    name: str
+    body: type[msgspec.Struct]
+    by_clients: bool = False
+    countable: bool = False
+    modifies: bool = False
+    scrubs: bool = False
+
+
+class ChannelKind(msgspec.Struct, frozen=True):
+    """One kind of channel. `signals` maps the names of its signals to their bodies; `presence`: who is here is shown.
+
+    `replays` is False for channels that resume by a snapshot and never by old entries (a doorplate's).
+    """
+
+    name: str
+    policy: ChannelPolicy
+    entries: tuple[EntryKind, ...]
+    signals: dict[str, type[msgspec.Struct]] = {}
+    presence: bool = False
+    positions: bool = False
+    replays: bool = True
+
+    def entry(self, name: str) -> EntryKind | None:
+        return next((kind for kind in self.entries if kind.name == name), None)
+
+
+def split(ch: str) -> tuple[str, str]:
+    """`conv:c_1` → (`conv`, `c_1`)."""
+    kind, _, channel_id = ch.partition(":")
+    return kind, channel_id
+
+
+class ChannelKinds:
+    """The registry. Built once, when the services are wired."""
+
+    def __init__(self, kinds: Iterable[ChannelKind] = ()) -> None:
+        self._kinds: dict[str, ChannelKind] = {}
+        for kind in kinds:
+            self.register(kind)
+
+    def register(self, kind: ChannelKind) -> None:
+        if kind.name in self._kinds:
+            raise ValueError(f"channel kind {kind.name!r} is registered twice")
+        self._kinds[kind.name] = kind
+
+    def __iter__(self) -> Iterable[ChannelKind]:
+        return iter(self._kinds.values())
+
+    def of(self, ch: str) -> ChannelKind | None:
+        return self._kinds.get(split(ch)[0])
+
+    async def access(self, principal: Principal, ch: str) -> Access:
+        kind = self.of(ch)
+        return DENIED if kind is None else await kind.policy.access(principal, split(ch)[1])
+
+    def effects(self, ch: str, entry: Entry) -> Effects:
+        kind = self.of(ch)
+        return NO_EFFECTS if kind is None else kind.policy.effects(entry)
+
+    def client_entry(self, ch: str, name: str) -> EntryKind:
+        """The kind of an entry that a client wants to append; raises `bad_request` unless clients may."""
+        kind = self.of(ch)
+        entry = kind.entry(name) if kind else None
+        if entry is None or not entry.by_clients:
+            raise VouchError(Code.BAD_REQUEST, "Clients cannot append this kind of entry here.", field="kind")
+        return entry
+
+
+def checked_body(struct: type[msgspec.Struct], body: bytes | msgspec.Raw) -> dict[str, Any]:
+    """A body as plain JSON types, after its type has been checked.
+
+    Raises `too_large` beyond MAX_BODY bytes, `bad_request` with the field when it does not have the type's form.
+    """
+    if len(bytes(body)) > MAX_BODY:
+        raise VouchError(Code.TOO_LARGE, field="body")
+    try:
+        decoded: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(body, type=struct))
+    except msgspec.ValidationError as fault:
+        raise VouchError(Code.BAD_REQUEST, f"body: {fault}", field="body") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise VouchError(Code.MALFORMED, field="body") from None
+    return decoded

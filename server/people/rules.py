@@ -46,7 +46,7 @@ def handle(text: str) -> str:
 
 def password(text: str, own_handle: str = "", *, field: str = "password") -> str:
     """8–256 characters, not the handle, not one of the commonest; NFC (RFC 8265 §4.2) so that keyboards agree."""
-    normal = unicodedata.normalize("NFC", text)
+    normal = normal_password(text)
     if not PASSWORD_SHORTEST <= len(normal) <= PASSWORD_LONGEST:
         raise _refuse(field, "A password has 8 to 256 characters.")
     if own_handle and normal.lower() == own_handle:
@@ -54,6 +54,11 @@ def password(text: str, own_handle: str = "", *, field: str = "password") -> str
     if normal.lower() in common_passwords() or len(set(normal)) == 1:
         raise _refuse(field, "This password is one of those that are tried first. Take another one.")
     return normal
+
+
+def normal_password(text: str) -> str:
+    """The form in which passwords are hashed and compared."""
+    return unicodedata.normalize("NFC", text)
 
 
 @cache

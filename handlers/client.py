@@ -1,0 +1,111 @@
+"""Serves the built web client: hashed assets for good, index.html for every page of it, always fresh."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tornado.web import StaticFileHandler
+
+from handlers.edge import EdgeHandler
+from server.errors import Code, VouchError
+
+_NOT_BUILT = b"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Vouch</title>
+<h1>The web client is not built</h1>
+<p>The server runs, but there are no built files to show. Build them with <code>npm ci</code> and
+<code>npm run build</code> in the project's directory, or start by <code>./scripts/run</code>, which does both.</p>
+<p>The HTTP interface is described <a href="/docs">here</a>.</p>
+</html>
+"""
+#: suffix of the file → name of the encoding, best first
+_ENCODINGS = ((".br", "br"), (".gz", "gzip"))
+
+
+class AssetHandler(StaticFileHandler):
+    """/assets/…: the name holds a hash of the content, so it may be kept for good. Sends .br or .gz when built."""
+
+    def initialize(self, path: str, default_filename: str | None = None) -> None:
+        super().initialize(path, default_filename)
+        self._encoding: str | None = None
+        self._plain = ""
+
+    @classmethod
+    def get_absolute_path(cls, root: str, path: str) -> str:
+        return os.path.abspath(os.path.join(root, path))
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        valid = super().validate_absolute_path(root, absolute_path)
+        if valid is None or "Range" in self.request.headers:
+            return valid
+        accepted = {part.partition(";")[0].strip() for part in self.request.headers.get("Accept-Encoding", "").split(",")}
+        for suffix, encoding in _ENCODINGS:
+            if encoding in accepted and os.path.isfile(valid + suffix):
+                self._encoding, self._plain = encoding, valid
+                return valid + suffix
+        return valid
+
+    def get_content_type(self) -> str:
+        """That of the file before it was compressed."""
+        packed, self.absolute_path = self.absolute_path, self._plain or self.absolute_path
+        try:
+            return super().get_content_type()
+        finally:
+            self.absolute_path = packed
+
+    def set_extra_headers(self, path: str) -> None:
+        self.set_header("Cache-Control", "public, max-age=31536000, immutable")
+        self.set_header("Vary", "Accept-Encoding")
+        if self._encoding:
+            self.set_header("Content-Encoding", self._encoding)
+
+
+class PageHandler(EdgeHandler):
+    """Every other address: a file of the client's root (an icon, the manifest), else its index.html.
+
+    The client has the router; so that a page can be shared and reloaded, the server answers all its addresses alike.
+    """
+
+    operation_id = "page"
+
+    def initialize(self, root: Path) -> None:
+        self._root = root
+
+    async def get(self, path: str = "") -> None:
+        file = self._file(path) or self._root / "index.html"
+        if not file.is_file():
+            self.set_header("Content-Type", "text/html; charset=utf-8")
+            self.finish(_NOT_BUILT)
+            return
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Content-Type", _TYPES.get(file.suffix, "application/octet-stream"))
+        self.finish(file.read_bytes())
+
+    head: Any = get
+
+    def _file(self, path: str) -> Path | None:
+        """A file that lies directly in the root, and has a type that we serve."""
+        name = path.strip("/")
+        if not name or "/" in name or name.startswith(".") or Path(name).suffix not in _TYPES:
+            return None
+        file = self._root / name
+        if not file.is_file() or file.resolve().parent != self._root.resolve():
+            raise VouchError(Code.NOT_FOUND)
+        return file
+
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".ico": "image/x-icon",
+    ".txt": "text/plain; charset=utf-8",
+    ".woff2": "font/woff2",
+}

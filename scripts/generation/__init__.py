@@ -1,0 +1,1 @@
+"""What is written from the server's types: TypeScript for the clients, tables for the pages of docs/."""

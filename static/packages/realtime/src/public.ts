@@ -1,0 +1,8 @@
+export { RealtimeError } from './faults.js'
+export type { FaultCode } from './faults.js'
+export type { SocketConstructor, SocketLike } from './environment.js'
+export type { Stop } from './emitter.js'
+export { memoryStorage } from './storage.js'
+export type { Storage, StoredAppend } from './storage.js'
+export type * from './types.js'
+export * from './generated/protocol.js'

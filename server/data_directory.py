@@ -41,6 +41,11 @@ class DataDirectory:
         """Sockets and process ids of the running server."""
         return self.path / "run"
 
+    @property
+    def endpoints(self) -> Path:
+        """Where the children of the running server listen, for commands that run beside it."""
+        return self.run / "endpoints.json"
+
     def open(self) -> None:
         """Raises StartupError: `data_dir_unusable`, `data_dir_in_use`, `disk_full`."""
         with startup_errors(self.path):

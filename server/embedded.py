@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -19,7 +20,8 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +30,7 @@ from urllib.parse import quote
 from server.children import Child
 from server.data_directory import DataDirectory, startup_errors
 from server.errors import StartupError
-from server.keys import Keys
+from server.keys import Keys, load_keys
 from server.settings import Settings
 from server.store import provision
 
@@ -65,12 +67,15 @@ class Embedded:
                     self._start_redis()
                 if not self.mongodb_uri:
                     self._start_database()
+                endpoints = {"database_port": self._port, "redis_url": self.redis_url}
+                self._directory.endpoints.write_text(json.dumps(endpoints))
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Ends the children; done twice it does nothing."""
+        self._directory.endpoints.unlink(missing_ok=True)
         while self._children:
             self._children.pop().stop()
 
@@ -127,8 +132,7 @@ class Embedded:
         database = child(lambda: command("--auth"))
         self._children.append(database)
         database.start()
-        password = quote(self._keys.database_password, safe="")
-        self.mongodb_uri = f"mongodb://{USER}:{password}@127.0.0.1:{self._port}/?directConnection=true&authSource=admin"
+        self.mongodb_uri = _uri(self._port, self._keys)
         if not provision.accepts(self.mongodb_uri):
             raise StartupError(
                 "secrets_mismatch",
@@ -155,6 +159,34 @@ class Embedded:
         self._children.append(redis)
         redis.start()
         self.redis_url = f"unix://{quote(str(path))}"
+
+
+@contextmanager
+def databases(settings: Settings) -> Iterator[tuple[Keys, str, str]]:
+    """Keys, MongoDB URI and Redis URL for a command that runs once: the servers that the settings name, those of the
+    hub that is running on the same data directory, or children of its own for the time being.
+    """
+    directory = DataDirectory(settings.data_dir)
+    try:
+        directory.open()
+    except StartupError as error:
+        if error.code != "data_dir_in_use" or not directory.endpoints.exists():
+            raise
+        keys = load_keys(settings.secrets_path)
+        running = json.loads(directory.endpoints.read_text())
+        yield keys, settings.mongodb_uri or _uri(running["database_port"], keys), running["redis_url"]
+        return
+    try:
+        keys = load_keys(settings.secrets_path)
+        with Embedded(settings, keys, directory) as children:
+            yield keys, children.mongodb_uri, children.redis_url
+    finally:
+        directory.close()
+
+
+def _uri(port: int, keys: Keys) -> str:
+    password = quote(keys.database_password, safe="")
+    return f"mongodb://{USER}:{password}@127.0.0.1:{port}/?directConnection=true&authSource=admin"
 
 
 def _script(name: str) -> Path:

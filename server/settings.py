@@ -5,6 +5,7 @@ docs/operations.md holds the table that people read; `VARIABLES` is what the pro
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str = "text"
     #: origins besides the server's own whose pages may open sockets, such as https://vouch.example
     public_origins: tuple[str, ...] = ()
-    #: addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
+    #: addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
     trusted_proxies: tuple[str, ...] = ()
     #: the built web client
     static_dir: Path = ROOT / "static" / "dist"
@@ -102,6 +103,16 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _proxies(text: str) -> tuple[str, ...]:
+    proxies = _list(text)
+    try:
+        for proxy in proxies:
+            ipaddress.ip_network(proxy)
+    except ValueError:
+        raise ValueError("should be addresses or networks such as 10.0.0.0/8, separated by commas") from None
+    return proxies
+
+
 def _name(text: str) -> str:
     if text and len(text) < 64 and all(c.isascii() and (c.isalnum() or c in "_-") for c in text):
         return text
@@ -122,7 +133,7 @@ VARIABLES: dict[str, Callable[[str], Any]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "log_format": _one_of("text", "json"),
     "public_origins": _origins,
-    "trusted_proxies": _list,
+    "trusted_proxies": _proxies,
     "static_dir": _path,
 }
 

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.errors import StartupError
+from server.settings import ROOT, VARIABLES, Settings, load, unknown_variables
+
+
+def test_nothing_given_means_the_defaults() -> None:
+    assert load({}, {}) == Settings()
+    assert Settings().data_dir == ROOT / ".data"
+    assert Settings().secrets_path == ROOT / ".data" / "secrets"
+
+
+def test_every_setting_can_be_set() -> None:
+    assert set(VARIABLES) == set(Settings.__struct_fields__)
+
+
+def test_the_command_line_wins_over_the_environment(tmp_path: Path) -> None:
+    environ = {"VOUCH_PORT": "1", "VOUCH_HOST": "0.0.0.0", "VOUCH_SECRETS_DIR": str(tmp_path), "PORT": "3"}
+    settings = load({"port": "2", "tls": "1"}, environ)
+    assert settings.port == 2
+    assert settings.host == "0.0.0.0"
+    assert settings.secrets_path == tmp_path
+    assert settings.scheme == "https"
+
+
+def test_lists_are_separated_by_commas() -> None:
+    environ = {"VOUCH_PUBLIC_ORIGINS": "https://a.example, http://b.example:81,", "VOUCH_TRUSTED_PROXIES": "10.0.0.0/8"}
+    settings = load({}, environ)
+    assert settings.public_origins == ("https://a.example", "http://b.example:81")
+    assert settings.trusted_proxies == ("10.0.0.0/8",)
+
+
+def test_the_demo_has_a_directory_of_its_own_unless_told_otherwise(tmp_path: Path) -> None:
+    assert load({"demo": "1"}, {}).data_dir == ROOT / ".data-demo"
+    assert load({"demo": "1", "data_dir": str(tmp_path)}, {}).data_dir == tmp_path
+
+
+def test_a_relative_directory_is_taken_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load({"data_dir": "here"}, {}).data_dir == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("port", "http"),
+        ("port", "65536"),
+        ("port", "-1"),
+        ("port", "８０８０"),
+        ("demo", "maybe"),
+        ("data_dir", ""),
+        ("database", "a b"),
+        ("log_level", "loud"),
+        ("log_format", "xml"),
+        ("public_origins", "vouch.example"),
+        ("public_origins", "https://vouch.example/path"),
+        ("trusted_proxies", "proxy"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_that_names_it(field: str, text: str) -> None:
+    with pytest.raises(StartupError) as caught:
+        load({}, {f"VOUCH_{field.upper()}": text})
+    assert caught.value.code == "bad_setting"
+    assert str(caught.value).startswith(f"VOUCH_{field.upper()}=")
+    with pytest.raises(StartupError, match=f"^--{field.replace('_', '-')}="):
+        load({field: text}, {})
+
+
+def test_variables_that_nothing_reads_are_found() -> None:
+    environ = {"VOUCH_PROT": "1", "VOUCH_PORT": "2", "HOME": "/"}
+    assert unknown_variables(environ) == ["VOUCH_PROT"]

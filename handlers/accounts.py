@@ -46,8 +46,8 @@ class ChangeMeRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     introduction: Introduction | UnsetType = UNSET
     language: Language | UnsetType = UNSET
     time_zone: TimeZone | UnsetType = UNSET
-    birth_date: BirthDate | None | UnsetType = UNSET
-    phone: Phone | None | UnsetType = UNSET
+    birth_date: BirthDate | UnsetType | None = UNSET
+    phone: Phone | UnsetType | None = UNSET
 
 
 class ChangePasswordRequest(msgspec.Struct, forbid_unknown_fields=True):

@@ -77,7 +77,7 @@ class OperationHandler(EdgeHandler):
 
     def _check_origin(self) -> None:
         """Raises `forbidden` for a page of another origin, `xsrf` without the page's own token."""
-        if not origin_allowed(self.request, self.options.public_origins):
+        if not origin_allowed(self.request, self.config.public_origins):
             raise VouchError(Code.FORBIDDEN, "Pages of other origins may not do this.")
         try:
             self.check_xsrf_cookie()
@@ -120,7 +120,7 @@ class OperationHandler(EdgeHandler):
             self.set_header("Content-Type", "application/json")
             self.finish(_encoder.encode(result))
 
-    get = post = put = patch = delete = _run  # type: ignore[assignment]
+    get = post = put = patch = delete = _run
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         if self._operation is None:

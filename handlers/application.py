@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.web import Application
 
-from handlers import accounts, chat, openapi, people, reference, sessions, trust
+from handlers import openapi, reference
 from handlers.api import OperationHandler, UnknownHandler
 from handlers.client import AssetHandler, PageHandler
 from handlers.edge import SecurityHeaders, quiet_log
@@ -46,7 +46,6 @@ def make_application(services: Services) -> Application:
         (r"/metrics", MetricsHandler),
         (r"/docs", reference.PageHandler),
         (r"/docs\.css", reference.StyleHandler),
-        *trust.routes(services),
         (r"/assets/(.*)", AssetHandler, {"path": str(assets)}),
         (r"/(.*)", PageHandler, {"root": settings.static_dir}),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +26,18 @@ _ENCODINGS = ((".br", "br"), (".gz", "gzip"))
 class AssetHandler(StaticFileHandler):
     """/assets/…: the name holds a hash of the content, so it may be kept for good. Sends .br or .gz when built."""
 
-    def initialize(self, path: str, default_filename: str | None = None) -> None:
-        super().initialize(path, default_filename)
-        self._encoding: str | None = None
-        self._plain = ""
-
-    @classmethod
-    def get_absolute_path(cls, root: str, path: str) -> str:
-        return os.path.abspath(os.path.join(root, path))
+    _encoding: str | None = None
+    _plain = ""
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         valid = super().validate_absolute_path(root, absolute_path)
         if valid is None or "Range" in self.request.headers:
             return valid
-        accepted = {part.partition(";")[0].strip() for part in self.request.headers.get("Accept-Encoding", "").split(",")}
+        accepted = {
+            part.partition(";")[0].strip() for part in self.request.headers.get("Accept-Encoding", "").split(",")
+        }
         for suffix, encoding in _ENCODINGS:
-            if encoding in accepted and os.path.isfile(valid + suffix):
+            if encoding in accepted and Path(valid + suffix).is_file():
                 self._encoding, self._plain = encoding, valid
                 return valid + suffix
         return valid

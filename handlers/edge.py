@@ -1,4 +1,4 @@
-"""What every answer has in common: a request id, one error shape, security headers, a line in the log, a measurement."""
+"""What all answers have in common: request id, error shape, security headers, a line in the log, a measurement."""
 
 from __future__ import annotations
 
@@ -143,16 +143,16 @@ class EdgeHandler(RequestHandler):
         return services
 
     @property
-    def options(self) -> Settings:
+    def config(self) -> Settings:
         return self.services.settings
 
     @property
     def ip(self) -> str:
-        return client_ip(self.request, self.options.trusted_proxies)
+        return client_ip(self.request, self.config.trusted_proxies)
 
     @property
     def secure(self) -> bool:
-        return is_secure(self.request, self.options.trusted_proxies)
+        return is_secure(self.request, self.config.trusted_proxies)
 
     def session_token(self) -> str | None:
         """The session's token from the signed cookie; None without one, or when the signature does not fit."""

@@ -35,9 +35,7 @@ class ReadyHandler(EdgeHandler):
         database, redis = await asyncio.gather(self._database(), self.services.limits.ping())
         self.set_status(200 if database and redis else 503)
         self.set_header("Content-Type", "application/json")
-        self.finish(
-            msgspec.json.encode({"database": "ok" if database else "away", "redis": "ok" if redis else "away"})
-        )
+        self.finish(msgspec.json.encode({"database": "ok" if database else "away", "redis": "ok" if redis else "away"}))
 
     async def _database(self) -> bool:
         try:

@@ -70,7 +70,7 @@ async def get_cards(call: Call, body: GetCardsRequest) -> Cards:
 @operation("GET", "/friends", allow=PEOPLE, tag=TAG)
 async def list_friends(call: Call) -> Friends:
     """Friends, open requests both ways, and whom one blocks."""
-    return await call.services.people.friends.list(call.principal.id)
+    return await call.services.people.friends.all_of(call.principal.id)
 
 
 @operation(

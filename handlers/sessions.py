@@ -84,7 +84,7 @@ async def sign_out(call: Call) -> None:
 @operation("GET", "/sessions", allow=IN_PERSON, tag=TAG)
 async def list_sessions(call: Call) -> SessionList:
     """Where one is signed in."""
-    return SessionList(await call.services.people.sessions.list(call.principal.id, call.principal.session))
+    return SessionList(await call.services.people.sessions.all_of(call.principal.id, call.principal.session))
 
 
 @operation("DELETE", "/sessions/{session}", allow=IN_PERSON, tag=TAG, errors=(Code.NOT_FOUND,))

@@ -16,6 +16,7 @@ import structlog
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from server import metrics
@@ -51,12 +52,12 @@ class Limits:
 
     def __init__(self, redis_url: str, *, factor: float = 1.0, pause: float = PAUSE) -> None:
         self._items = {name: _scaled(parse(text), factor) for name, text in LIMITS.items()}
+        self._client = Redis.from_url(redis_url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT)
         self._redis = RedisStorage(
-            storage_uri(redis_url),
+            "async+redis://",
             implementation="redispy",
             key_prefix="vouch:limit",
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
+            connection_pool=self._client.connection_pool,  # type: ignore[arg-type]
         )
         self._shared = MovingWindowRateLimiter(self._redis)
         self._own = MovingWindowRateLimiter(MemoryStorage())
@@ -65,8 +66,7 @@ class Limits:
         self._away = False
 
     async def stop(self) -> None:
-        connection = self._redis.bridge.get_connection()
-        await connection.aclose()  # type: ignore[union-attr]
+        await self._client.aclose()
 
     async def ping(self) -> bool:
         """Whether Redis answers."""
@@ -106,13 +106,6 @@ class Limits:
                 return result
         metrics.LIMITS_LOCAL.inc()
         return await count(self._own)
-
-
-def storage_uri(redis_url: str) -> str:
-    """A Redis URL as the limits library wants it: `unix:///s` becomes `async+redis+unix:///s`."""
-    if redis_url.startswith("unix://"):
-        return "async+redis+" + redis_url
-    return "async+" + redis_url
 
 
 def _scaled(item: RateLimitItem, factor: float) -> RateLimitItem:

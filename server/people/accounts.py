@@ -50,8 +50,8 @@ class ProfileChange(msgspec.Struct, frozen=True, kw_only=True):
     introduction: str | UnsetType = UNSET
     language: Language | UnsetType = UNSET
     time_zone: str | UnsetType = UNSET
-    birth_date: str | None | UnsetType = UNSET
-    phone: str | None | UnsetType = UNSET
+    birth_date: str | UnsetType | None = UNSET
+    phone: str | UnsetType | None = UNSET
 
 
 class Accounts:
@@ -216,9 +216,7 @@ class Accounts:
         if change.name is not UNSET:
             checked["name"] = rules.name(change.name)
         if change.introduction is not UNSET:
-            checked["introduction"] = rules.words(
-                change.introduction, rules.INTRODUCTION_LONGEST, field="introduction"
-            )
+            checked["introduction"] = rules.words(change.introduction, rules.INTRODUCTION_LONGEST, field="introduction")
         if change.language is not UNSET:
             checked["language"] = change.language
         if change.time_zone is not UNSET:

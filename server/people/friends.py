@@ -42,7 +42,7 @@ class FriendsService:
         self.block_hooks: list[PairHook] = []
         self.unblock_hooks: list[PairHook] = []
 
-    async def list(self, me: str) -> Friends:
+    async def all_of(self, me: str) -> Friends:
         """Everybody `me` is connected with, newest first."""
         found = [(pair, pairs.relation(pair, me)) for pair in await self._repo.of(me)]
         near = [(pair, relation) for pair, relation in found if relation is not Relation.NONE]

@@ -65,4 +65,4 @@ class InboxPolicy:
 
 
 def inbox_kind() -> ChannelKind:
-    return ChannelKind("inbox", InboxPolicy(), ENTRIES)
+    return ChannelKind("inbox", InboxPolicy(), ENTRIES, personal=True)

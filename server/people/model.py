@@ -38,7 +38,7 @@ class Relation(StrEnum):
 
 class SessionKind(StrEnum):
     BROWSER = "browser"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105
 
 
 # ── What travels ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -45,9 +45,10 @@ class Passwords:
 
     def _verify(self, stored: str | None, password: str) -> bool:
         try:
-            return self._hasher.verify(stored or self._nobody, password) and stored is not None
+            self._hasher.verify(stored or self._nobody, password)
         except (VerificationError, InvalidHashError):
             return False
+        return stored is not None
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._room <= 0:

@@ -41,19 +41,19 @@ class PeopleRepo:
 
     async def insert(self, person: Person, tx: Tx | None = None) -> None:
         """Raises Duplicate when the handle or the phone number is taken."""
-        await self._people.insert_one(self._document(person), session=tx and tx.session)
+        await self._people.insert_one(self._document(person), session=tx.session if tx else None)
 
     async def get(self, person: str, tx: Tx | None = None) -> Person | None:
-        found = await self._people.find_one({"_id": person}, session=tx and tx.session)
-        return found and self._person(found)
+        found = await self._people.find_one({"_id": person}, session=tx.session if tx else None)
+        return self._person(found) if found else None
 
     async def by_handle(self, handle: str) -> Person | None:
         found = await self._people.find_one({"handle": handle})
-        return found and self._person(found)
+        return self._person(found) if found else None
 
     async def by_phone(self, number: str) -> Person | None:
         found = await self._people.find_one({"phone_index": self._vault.index(number)})
-        return found and self._person(found)
+        return self._person(found) if found else None
 
     async def many(self, people: Iterable[str]) -> list[Person]:
         found = await self._people.find({"_id": {"$in": list(people)}}).to_list(None)
@@ -67,7 +67,7 @@ class PeopleRepo:
         change: Document = {"$set": document}
         if absent:
             change["$unset"] = absent
-        done = await self._people.update_one(key, change, session=tx and tx.session)
+        done = await self._people.update_one(key, change, session=tx.session if tx else None)
         return done.matched_count == 1
 
     async def put_avatar(self, tx: Tx, person: str, version: str, data: bytes, at: datetime) -> None:
@@ -83,7 +83,7 @@ class PeopleRepo:
 
     async def avatar(self, person: str, version: str) -> bytes | None:
         found = await self._avatars.find_one({"_id": f"{person}:{version}"})
-        return found and bytes(found["data"])
+        return bytes(found["data"]) if found else None
 
     def _document(self, person: Person) -> Document:
         document: Document = {
@@ -142,14 +142,14 @@ class SessionsRepo:
         document["_id"] = document.pop("id")
         document["kind"] = session.kind.value
         document["hash"] = token_hash(token)
-        await self._sessions.insert_one(document, session=tx and tx.session)
+        await self._sessions.insert_one(document, session=tx.session if tx else None)
 
     async def by_token(self, token: str) -> Session | None:
         found = await self._sessions.find_one({"hash": token_hash(token)})
-        return found and _session(found)
+        return _session(found) if found else None
 
     async def of(self, person: str, tx: Tx | None = None) -> list[Session]:
-        found = await self._sessions.find({"person": person}, session=tx and tx.session).to_list(None)
+        found = await self._sessions.find({"person": person}, session=tx.session if tx else None).to_list(None)
         return [_session(document) for document in found]
 
     async def touch(self, session: str, seen_at: datetime, expires: datetime, ip: str) -> None:
@@ -185,7 +185,7 @@ class GrantsRepo:
         """Raises Duplicate when it is granted already."""
         row = {"_id": _grant_id(person, grant), "person": person, "by": by, "at": at}
         row |= {"role": grant.role.value, "scope": grant.scope.value, "scope_id": grant.scope_id}
-        await self._grants.insert_one(row, session=tx and tx.session)
+        await self._grants.insert_one(row, session=tx.session if tx else None)
 
     async def delete(self, person: str, grant: Grant) -> bool:
         done = await self._grants.delete_one({"_id": _grant_id(person, grant)})
@@ -207,7 +207,7 @@ class PairsRepo:
 
     async def get(self, pair: Pair, tx: Tx | None = None) -> Pair:
         """The stored pair of these two, or the given one when there is none."""
-        found = await self._pairs.find_one({"_id": pair.id}, session=tx and tx.session)
+        found = await self._pairs.find_one({"_id": pair.id}, session=tx.session if tx else None)
         return _pair(found) if found else pair
 
     async def put(self, tx: Tx, pair: Pair) -> bool:
@@ -224,7 +224,7 @@ class PairsRepo:
 
     async def of(self, person: str, tx: Tx | None = None) -> list[Pair]:
         """Every pair that this person is half of, also ended ones."""
-        session = tx and tx.session
+        session = tx.session if tx else None
         halves = [await self._pairs.find({half: person}, session=session).to_list(MOST_PAIRS) for half in ("a", "b")]
         return [_pair(document) for half in halves for document in half]
 

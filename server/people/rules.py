@@ -118,9 +118,7 @@ def characters(text: str) -> int:
             joined = False
             continue
         flag = False
-        attached = (
-            unicodedata.category(character)[0] == "M" or 0x1F3FB <= point <= 0x1F3FF or 0x1160 <= point <= 0x11FF
-        )
+        attached = unicodedata.category(character)[0] == "M" or 0x1F3FB <= point <= 0x1F3FF or 0x1160 <= point <= 0x11FF
         if not (attached and count) and not (joined and count):
             count += 1
         joined = False

@@ -75,12 +75,12 @@ class People:
     async def authenticate_session(self, token: str, ip: str = "") -> Principal | None:
         """The person behind a browser's session token (out of its signed cookie)."""
         known = await self.sessions.authenticate_browser(token, ip)
-        return known and known.principal
+        return known.principal if known else None
 
     async def authenticate_token(self, token: str, ip: str = "") -> Principal | None:
         """The program behind a bearer token."""
         known = await self.sessions.authenticate_program(token, ip)
-        return known and known.principal
+        return known.principal if known else None
 
     async def live_sessions(self, sessions: Iterable[str]) -> set[str]:
         """Which of these sign-ins still hold; one query for all open sockets."""

@@ -31,7 +31,7 @@ MOST_BROWSERS = 50
 MOST_TOKENS = 50
 _PRINCIPALS = {SessionKind.BROWSER: Kind.PERSON, SessionKind.TOKEN: Kind.PROGRAM}
 #: So that scanners find tokens that were published by mistake.
-TOKEN_PREFIX = "vouch_"
+TOKEN_PREFIX = "vouch_"  # noqa: S105
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -112,7 +112,7 @@ class Sessions:
     async def authenticate_program(self, token: str, ip: str = "") -> Known | None:
         return await self._authenticate(token, SessionKind.TOKEN, ip) if token.startswith(TOKEN_PREFIX) else None
 
-    async def list(self, person: str, current: str) -> list[SessionView]:
+    async def all_of(self, person: str, current: str) -> list[SessionView]:
         """All live sign-ins, the current one first, then by last use."""
         now = self._clock.now()
         live = [session for session in await self._repo.of(person) if session.expires > now]

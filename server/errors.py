@@ -69,6 +69,9 @@ CODES: dict[Code, tuple[int, str]] = {
     Code.INTERNAL: (500, "Something went wrong on our side. It has been recorded."),
 }
 
+#: Codes after which the same request, with the same id, may well succeed.
+TRANSIENT = frozenset({Code.TOO_OFTEN, Code.TRY_LATER, Code.UNAVAILABLE, Code.INTERNAL})
+
 
 class VouchError(Exception):
     """A refusal with a stable code.

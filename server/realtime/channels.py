@@ -5,7 +5,7 @@ A channel is named `kind:id`. Each kind is registered once with a policy and its
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -31,10 +31,11 @@ class Effects(msgspec.Struct, frozen=True):
     """What an entry changes beside being read: applied by every node as the entry passes its gate.
 
     `drop`: persons whose subscriptions end. `recheck`: everybody's access is asked for again before it is used.
-    `end_sessions`: sign-ins whose sockets close.
+    `end_sessions`: sign-ins whose sockets close. `erase`: senders whose words go from every ring.
     """
 
     drop: tuple[str, ...] = ()
+    erase: tuple[str, ...] = ()
     recheck: bool = False
     end_sessions: tuple[str, ...] = ()
 
@@ -71,7 +72,8 @@ class EntryKind(msgspec.Struct, frozen=True):
     """One kind of entry.
 
     `body` is the type of its body. `by_clients`: clients may append it. `countable`: it counts as unread.
-    `modifies`: it needs `ref`. `scrubs`: it erases the body of the entry that it refers to, and of that entry's edits.
+    `modifies`: it needs `ref`. `replaces`: its body takes the place of the body that it refers to (an edit). `scrubs`:
+    it erases the body of the entry that it refers to, and those that replaced it.
     """
 
     name: str
@@ -79,13 +81,16 @@ class EntryKind(msgspec.Struct, frozen=True):
     by_clients: bool = False
     countable: bool = False
     modifies: bool = False
+    replaces: bool = False
     scrubs: bool = False
 
 
 class ChannelKind(msgspec.Struct, frozen=True):
     """One kind of channel. `signals` maps the names of its signals to their bodies; `presence`: who is here is shown.
 
-    `replays` is False for channels that resume by a snapshot and never by old entries (a doorplate's).
+    `replays` is False for channels that resume by a snapshot and never by old entries (a doorplate's). `personal`: the
+    channel of this kind with a principal's own id is followed for each of their connections, so that the end of a
+    sign-in is heard even by a client that has not subscribed to it.
     """
 
     name: str
@@ -95,6 +100,7 @@ class ChannelKind(msgspec.Struct, frozen=True):
     presence: bool = False
     positions: bool = False
     replays: bool = True
+    personal: bool = False
 
     def entry(self, name: str) -> EntryKind | None:
         return next((kind for kind in self.entries if kind.name == name), None)
@@ -119,8 +125,12 @@ class ChannelKinds:
             raise ValueError(f"channel kind {kind.name!r} is registered twice")
         self._kinds[kind.name] = kind
 
-    def __iter__(self) -> Iterable[ChannelKind]:
+    def __iter__(self) -> Iterator[ChannelKind]:
         return iter(self._kinds.values())
+
+    def personal(self, principal: Principal) -> list[str]:
+        """The names of a principal's own channels."""
+        return [f"{kind.name}:{principal.id}" for kind in self._kinds.values() if kind.personal]
 
     def of(self, ch: str) -> ChannelKind | None:
         return self._kinds.get(split(ch)[0])
@@ -156,3 +166,16 @@ def checked_body(struct: type[msgspec.Struct], body: bytes | msgspec.Raw) -> dic
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise VouchError(Code.MALFORMED, field="body") from None
     return decoded
+
+
+class NobodyPolicy:
+    """Denies everything: for describing a kind of channel without the services behind it."""
+
+    async def access(self, principal: Principal, channel_id: str) -> Access:
+        return DENIED
+
+    async def admit(self, principal: Principal, channel_id: str, draft: Draft, target: Entry | None) -> None:
+        raise VouchError(Code.FORBIDDEN)
+
+    def effects(self, entry: Entry) -> Effects:
+        return NO_EFFECTS

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from server.clock import Clock
+from server.errors import TRANSIENT, VouchError
 from server.realtime.channels import Draft
 from server.store import Document, Index, Store, StoreError, Tx
 
@@ -58,9 +59,7 @@ class Outbox:
         channel are appended in that order.
         """
         row = {"_id": f"{by}:{id}", "ch": ch, "order": order, "by": by, "id": id, "kind": kind, "body": body}
-        await self._rows.insert_one(
-            {**row, "ref": ref, "shard": 0, "at": self._clock.now()}, session=tx.session
-        )
+        await self._rows.insert_one({**row, "ref": ref, "shard": 0, "at": self._clock.now()}, session=tx.session)
         tx.on_commit(lambda: self._kick(ch))
 
     def _kick(self, ch: str) -> None:
@@ -98,12 +97,15 @@ class Outbox:
                 if swept:
                     await self._sweep()
                 while self._dirty:
-                    ch = next(iter(self._dirty))
-                    await self._relay(ch)
-                    self._dirty.discard(ch)
+                    ch = self._dirty.pop()
+                    try:
+                        await self._relay(ch)
+                    except BaseException:
+                        self._dirty.add(ch)
+                        raise
                 self._idle.set()
-            except StoreError as fault:
-                log.warning("outbox waits for the database", fault=type(fault).__name__)
+            except (StoreError, VouchError) as fault:
+                log.warning("outbox waits", fault=str(fault))
                 await asyncio.sleep(0.5)
                 self._wake.set()
             except Exception:
@@ -125,5 +127,13 @@ class Outbox:
         assert self._append is not None
         rows: list[Document] = await self._rows.find({"ch": ch}).to_list(None)
         for row in sorted(rows, key=lambda row: (row["order"], row["id"])):
-            await self._append(Draft(row["ch"], row["by"], row["id"], row["kind"], row["body"], row["ref"]))
+            try:
+                await self._append(Draft(row["ch"], row["by"], row["id"], row["kind"], row["body"], row["ref"]))
+            except VouchError as fault:
+                if fault.code in TRANSIENT:
+                    raise
+                # It can never be appended: keep it for a person to look at, but let the channel go on.
+                log.error("outbox entry set aside", id=row["_id"], ch=ch, code=fault.code)
+                await self._rows.update_one({"_id": row["_id"]}, {"$set": {"ch": f"aside {ch}", "shard": -1}})
+                continue
             await self._rows.delete_one({"_id": row["_id"]})

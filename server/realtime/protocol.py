@@ -346,7 +346,8 @@ _encoder = msgspec.json.Encoder()
 
 def decode(frame: bytes | str) -> ClientFrame:
     """Raises msgspec.DecodeError (ValidationError is one) when the bytes are no frame."""
-    return _decoder.decode(frame)
+    decoded: ClientFrame = _decoder.decode(frame)
+    return decoded
 
 
 def encode(frame: ServerFrame) -> bytes:

@@ -10,5 +10,18 @@ from server.store.client import (
     Tx,
     Unavailable,
 )
+from server.store.encoding import Encoded, Unstorable, encoded
 
-__all__ = ["Collection", "Document", "Duplicate", "Index", "Store", "StoreError", "Tx", "Unavailable"]
+__all__ = [
+    "Collection",
+    "Document",
+    "Duplicate",
+    "Encoded",
+    "Index",
+    "Store",
+    "StoreError",
+    "Tx",
+    "Unavailable",
+    "Unstorable",
+    "encoded",
+]

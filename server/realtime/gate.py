@@ -1,0 +1,191 @@
+"""The gate: how entries reach the subscribers of a channel on one node, in order and once.
+
+Everything passes it: this node's own appends, what the bus brings, what the sweep finds. It lets through only number
+`delivered + 1`; what is ahead waits, and a hole that has not closed after 30 ms is read from the log. The bus may
+therefore lose, double and reorder; the log does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from server.realtime.frames import text_frame
+from server.realtime.metrics import DELIVERED, HOLES
+from server.realtime.protocol import Entry, EntryEvent, encode
+from server.store import StoreError
+
+HOLE_WAIT = 0.03  # seconds
+RING_ENTRIES = 256
+RING_BYTES = 1024 * 1024
+_HELD = 2_000
+_READ = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Subscriber(Protocol):
+    """A connection as the gate sees it: takes framed bytes, never blocks."""
+
+    def send(self, frame: bytes) -> None: ...
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """An entry that has passed the gate, with its frame as it went over the wire."""
+
+    entry: Entry
+    frame: bytes
+
+
+class Gate:
+    """One channel on one node.
+
+    `read(ch, first, last)` reads the log; `passed(gate, entry)` is called for each entry right after its delivery.
+    A gate starts closed: what arrives is held until `open_at` tells where the log stood after the bus had been joined.
+    """
+
+    __slots__ = (
+        "_hole",
+        "_passed",
+        "_read",
+        "_ring",
+        "_ring_bytes",
+        "_waiting",
+        "access",
+        "ch",
+        "delivered",
+        "generation",
+        "idle_since",
+        "is_open",
+        "n",
+        "pins",
+        "subscribers",
+    )
+
+    def __init__(
+        self,
+        ch: str,
+        read: Callable[[str, int, int], Awaitable[list[Entry]]],
+        passed: Callable[[Gate, Entry], None],
+    ) -> None:
+        self.ch = ch
+        self.is_open = False
+        #: the number and the count of the last entry that went through
+        self.delivered = 0
+        self.n = 0
+        self.subscribers: set[Subscriber] = set()
+        #: how many connections follow the channel without a subscription
+        self.pins = 0
+        #: who may do what here, as asked since the last entry that changed it; `generation` counts those changes
+        self.access: dict[tuple[str, str], object] = {}
+        self.generation = 0
+        self.idle_since = 0.0
+        self._read = read
+        self._passed = passed
+        self._ring: deque[Passed] = deque()
+        self._ring_bytes = 0
+        self._waiting: dict[int, Entry] = {}
+        self._hole: asyncio.Task[None] | None = None
+
+    def open_at(self, seq: int, n: int) -> None:
+        self.delivered, self.n = seq, n
+        self.is_open = True
+        for waiting in [number for number in self._waiting if number <= seq]:
+            del self._waiting[waiting]
+        self._drain()
+
+    def close(self) -> None:
+        if self._hole is not None:
+            self._hole.cancel()
+
+    def offer(self, entry: Entry) -> None:
+        """Takes an entry in any order, any number of times."""
+        if self.is_open and entry.seq <= self.delivered:
+            return
+        if self.is_open and entry.seq == self.delivered + 1:
+            self._deliver(entry)
+            if self._waiting:
+                self._drain()
+            return
+        if len(self._waiting) < _HELD:
+            self._waiting[entry.seq] = entry
+        self._watch_hole()
+
+    def covers(self, after: int) -> bool:
+        """True when the ring holds everything after this number."""
+        return after >= self.delivered or bool(self._ring and self._ring[0].entry.seq <= after + 1)
+
+    def since(self, after: int) -> list[bytes]:
+        """The frames after this number, from the ring; call only where `covers` said yes."""
+        return [passed.frame for passed in self._ring if passed.entry.seq > after]
+
+    def recent(self) -> list[Entry]:
+        """What the ring holds, oldest first."""
+        return [passed.entry for passed in self._ring]
+
+    def scrub(self, seqs: set[int]) -> None:
+        """Erases the bodies of these entries from the ring."""
+        for index, passed in enumerate(self._ring):
+            if passed.entry.seq in seqs and not passed.entry.gone:
+                bare = msgspec.structs.replace(passed.entry, body={}, gone=True)
+                self._ring[index] = Passed(bare, self._frame(bare))
+
+    def changed(self) -> None:
+        """Forgets who may do what here."""
+        self.access.clear()
+        self.generation += 1
+
+    def _frame(self, entry: Entry) -> bytes:
+        return text_frame(encode(EntryEvent(self.ch, entry)))
+
+    def _deliver(self, entry: Entry) -> None:
+        frame = self._frame(entry)
+        self.delivered, self.n = entry.seq, entry.n
+        self._ring.append(Passed(entry, frame))
+        self._ring_bytes += len(frame)
+        while len(self._ring) > RING_ENTRIES or (self._ring_bytes > RING_BYTES and len(self._ring) > 1):
+            self._ring_bytes -= len(self._ring.popleft().frame)
+        for subscriber in self.subscribers:
+            subscriber.send(frame)
+        DELIVERED.inc(len(self.subscribers))
+        self._passed(self, entry)
+
+    def _drain(self) -> None:
+        while (entry := self._waiting.pop(self.delivered + 1, None)) is not None:
+            self._deliver(entry)
+        self._watch_hole()
+
+    def _watch_hole(self) -> None:
+        if self._waiting and self.is_open and self._hole is None:
+            self._hole = asyncio.create_task(self._fill(), name="gate hole")
+
+    async def _fill(self) -> None:
+        """Reads from the log what is missing before the newest entry that waits."""
+        try:
+            await asyncio.sleep(HOLE_WAIT)
+            while self._waiting:
+                for stale in [number for number in self._waiting if number <= self.delivered]:
+                    del self._waiting[stale]
+                if not self._waiting:
+                    return
+                HOLES.inc()
+                first, last = self.delivered + 1, max(self._waiting)
+                try:
+                    missing = await self._read(self.ch, first, min(last, first + _READ - 1))
+                except StoreError:
+                    await asyncio.sleep(0.25)
+                    continue
+                for entry in missing:
+                    self._waiting.setdefault(entry.seq, entry)
+                while (waiting := self._waiting.pop(self.delivered + 1, None)) is not None:
+                    self._deliver(waiting)
+                if not missing and self._waiting:
+                    # Announced, but not (yet) readable: the bus is faster than the majority read.
+                    await asyncio.sleep(HOLE_WAIT)
+        finally:
+            self._hole = None

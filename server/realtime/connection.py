@@ -1,0 +1,330 @@
+"""One open socket: what its client says is decoded, checked and carried out; what it is sent is gathered per tick.
+
+The connection knows frames and rules, not sockets (that is `transport`) and not Tornado. Every command declares who may
+send it (`COMMANDS`); a frame that is not understood is answered by an error with a stable code, never by a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from server.clock import to_ms
+from server.errors import Code, VouchError
+from server.principals import ANONYMOUS, ANYBODY, Allow, Kind, Principal, allow
+from server.realtime import protocol as p
+from server.realtime.frames import PING, text_frame
+from server.realtime.metrics import CLOSED, REFUSED
+from server.realtime.transport import Transport
+from server.store import StoreError
+
+if TYPE_CHECKING:
+    from server.realtime.hub import Hub
+
+#: Frames buffered for a slow client before it is closed (resumable), in bytes, and how long a backlog may last.
+MAX_BACKLOG = 1024 * 1024
+MAX_BACKLOG_SECONDS = 10.0
+#: Appends of one connection that may wait for the database at once.
+MAX_IN_FLIGHT = 64
+#: Client frames: a steady rate per second and a burst; beyond it errors, then the close code FLOOD.
+FRAMES_PER_SECOND = 50.0
+FRAMES_BURST = 400.0
+_STRIKES = 20
+_HEARTBEATS_MISSED = 2
+
+SIGNED_IN = allow(Kind.PERSON, Kind.PLATE, Kind.HANDHELD, Kind.PROVIDER, Kind.PROGRAM)
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """Created when a socket opens; `principal` is known already for browsers (cookie), else after `hello`."""
+
+    def __init__(self, hub: Hub, transport: Transport, principal: Principal | None, address: str) -> None:
+        self._hub = hub
+        self._transport = transport
+        self._claimed = principal
+        self.principal = ANONYMOUS
+        self.address = address
+        self.channels: set[str] = set()
+        #: heartbeats sent since the client was last heard
+        self.missed = 0
+        self.opened = time.monotonic()
+        self._frames: list[bytes] = []
+        self._size = 0
+        self._backlog_since = 0.0
+        self._closing = False
+        self._epoch: str | None = None
+        self._tokens = FRAMES_BURST
+        self._tokens_at = self.opened
+        self._strikes = 0
+        self._in_flight = 0
+        self._hello_timer = asyncio.get_running_loop().call_later(p.HELLO_WITHIN, self._hello_is_late)
+        self._landed = asyncio.Event()
+
+    # ── Sending ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, frame: bytes) -> None:
+        """Takes a framed message; it leaves with the others of this tick."""
+        if self._closing:
+            return
+        if not self._frames:
+            self._hub.flusher.add(self)
+        self._frames.append(frame)
+        self._size += len(frame)
+        if self._size > MAX_BACKLOG:
+            self.flush()
+
+    def say(self, frame: p.ServerFrame) -> None:
+        self.send(text_frame(p.encode(frame)))
+
+    def flush(self) -> None:
+        frames, self._frames, self._size = self._frames, [], 0
+        if not frames or self._closing:
+            return
+        self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        backlog = self._transport.backlog
+        if backlog == 0:
+            self._backlog_since = 0.0
+        elif backlog > MAX_BACKLOG:
+            self.close(p.Close.SLOW_CONSUMER)
+        elif not self._backlog_since:
+            self._backlog_since = time.monotonic()
+
+    def beat(self) -> None:
+        """The heartbeat: pings, and closes what has not answered or not read."""
+        if self.missed >= _HEARTBEATS_MISSED:
+            self.close(p.Close.NO_HEARTBEAT)
+            self._transport.abort()
+        elif (
+            self._backlog_since
+            and self._transport.backlog
+            and time.monotonic() - self._backlog_since > MAX_BACKLOG_SECONDS
+        ):
+            self.close(p.Close.SLOW_CONSUMER)
+        else:
+            self.missed += 1
+            self.send(PING)
+
+    def _hello_is_late(self) -> None:
+        if self.principal is ANONYMOUS:
+            self.close(p.Close.UNAUTHENTICATED)
+
+    async def drained(self) -> None:
+        """Waits while the client has more than half the allowed backlog; for replays."""
+        while not self._closing and self._transport.backlog > MAX_BACKLOG // 2:
+            await asyncio.sleep(0.05)
+
+    def close(self, code: p.Close, *, retry_after: float | None = None) -> None:
+        """Says `bye` and starts the closing handshake with this code."""
+        if self._closing:
+            return
+        CLOSED.labels(code=code.name.lower()).inc()
+        if code is not p.Close.SLOW_CONSUMER:
+            self.say(p.Bye(int(code), code.name.lower(), retry_after))
+        self.flush()
+        self._closing = True
+        self._hub.leave(self)
+        self._transport.close(int(code), code.name.lower())
+        asyncio.get_running_loop().call_later(5.0, self._transport.abort)
+
+    def closed(self) -> None:
+        """The socket is gone."""
+        self._closing = True
+        self._hello_timer.cancel()
+        self._frames = []
+        self._hub.leave(self)
+
+    # ── Receiving ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def on_frame(self, data: str | bytes) -> None:
+        """Carries out one client frame. The next one is read after this returns, so that order holds."""
+        self.missed = 0
+        if self._closing or not self._may_speak():
+            return
+        if len(data) > p.MAX_FRAME:
+            self.close(p.Close.TOO_LARGE)
+            return
+        try:
+            frame = p.decode(data.encode() if isinstance(data, str) else data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as fault:
+            self._not_understood(data, fault)
+            return
+        command = COMMANDS[type(frame)]
+        try:
+            command.allow.check(self.principal)
+            await command.run(self, frame)
+        except VouchError as fault:
+            self._refuse(frame, fault)
+        except StoreError as fault:
+            log.warning("database away during a frame", frame=type(frame).__name__, fault=type(fault).__name__)
+            self._refuse(frame, VouchError(Code.TRY_LATER, retry_after=1.0))
+        except Exception:
+            log.exception("frame failed", frame=type(frame).__name__)
+            self._refuse(frame, VouchError(Code.INTERNAL))
+
+    def _may_speak(self) -> bool:
+        now = time.monotonic()
+        self._tokens = min(FRAMES_BURST, self._tokens + (now - self._tokens_at) * FRAMES_PER_SECOND) - 1
+        self._tokens_at = now
+        if self._tokens >= 0:
+            return True
+        if self._tokens < -FRAMES_BURST:
+            self.close(p.Close.FLOOD, retry_after=5.0)
+        else:
+            REFUSED.labels(code=Code.TOO_OFTEN).inc()
+            self.say(
+                p.Error(Code.TOO_OFTEN, "Too many frames. Slow down.", retry_after=-self._tokens / FRAMES_PER_SECOND)
+            )
+        return False
+
+    def _not_understood(self, data: str | bytes, fault: Exception) -> None:
+        code = Code.UNKNOWN_FRAME if "at `$.t`" in str(fault) else Code.MALFORMED
+        REFUSED.labels(code=code).inc()
+        self._strikes += 1
+        if self._strikes > _STRIKES:
+            self.close(p.Close.MALFORMED)
+            return
+        answer = _Correlated()
+        try:
+            answer = msgspec.json.decode(data, type=_Correlated)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            pass
+        message = str(fault) if isinstance(fault, msgspec.ValidationError) else "This is not JSON."
+        self.say(p.Error(code, message, rid=answer.rid, id=answer.id))
+
+    def _refuse(self, frame: p.ClientFrame, fault: VouchError) -> None:
+        REFUSED.labels(code=fault.code).inc()
+        if isinstance(frame, p.Hello) or self.principal is ANONYMOUS:
+            transient = fault.code in (Code.TRY_LATER, Code.INTERNAL)
+            close = p.Close.TRY_LATER if transient else p.Close.UNAUTHENTICATED
+            self.close(p.Close.OUT_OF_ORDER if not isinstance(frame, p.Hello) else close)
+            return
+        self.say(
+            p.Error(
+                fault.code,
+                fault.message,
+                rid=getattr(frame, "rid", None),
+                id=getattr(frame, "id", None),
+                ch=getattr(frame, "ch", None),
+                field=fault.field,
+                retry_after=fault.retry_after,
+            )
+        )
+
+    # ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def hello(self, frame: p.Hello) -> None:
+        if self.principal is not ANONYMOUS:
+            self.close(p.Close.OUT_OF_ORDER)
+            return
+        if frame.v != p.VERSION:
+            self.close(p.Close.UNSUPPORTED_VERSION)
+            return
+        principal = self._claimed if frame.token is None else await self._hub.sign_ins.authenticate_token(frame.token)
+        if principal is None or not SIGNED_IN.permits(principal):
+            self.close(p.Close.UNAUTHENTICATED)
+            return
+        if not self._hub.enter(self, principal):
+            self.close(p.Close.TOO_MANY_CONNECTIONS, retry_after=30.0)
+            return
+        self.principal = principal
+        self._hello_timer.cancel()
+        self._epoch = frame.epoch
+        self.say(
+            p.Welcome(
+                v=p.VERSION,
+                epoch=self._hub.epoch,
+                node=self._hub.node,
+                who=principal.id,
+                kind=principal.kind,
+                at=to_ms(self._hub.clock.now()),
+                ping_every=self._hub.ping_every,
+            )
+        )
+
+    async def subscribe(self, frame: p.Subscribe) -> None:
+        # In slices, so that a client with many channels neither waits for each nor takes the whole database.
+        for start in range(0, len(frame.channels), 16):
+            slice_ = frame.channels[start : start + 16]
+            await asyncio.gather(*(self._subscribe_one(frame.rid, want) for want in slice_))
+
+    async def _subscribe_one(self, rid: int, want: p.Want) -> None:
+        try:
+            await self._hub.subscribe(self, rid, want.ch, want.after, same_epoch=self._epoch in (None, self._hub.epoch))
+        except VouchError as fault:
+            self.say(p.Refused(rid, want.ch, fault.code))
+        except StoreError:
+            self.say(p.Refused(rid, want.ch, Code.TRY_LATER))
+
+    async def unsubscribe(self, frame: p.Unsubscribe) -> None:
+        for ch in frame.channels:
+            self._hub.unsubscribe(self, ch)
+        self.say(p.Unsubscribed(frame.rid))
+
+    async def append(self, frame: p.Append) -> None:
+        while self._in_flight >= MAX_IN_FLIGHT:
+            self._landed.clear()
+            await self._landed.wait()
+        future = await self._hub.submit_as(self.principal, frame.ch, frame.id, frame.kind, frame.body, frame.ref)
+        self._in_flight += 1
+        future.add_done_callback(lambda done: self._landing(frame, done))
+
+    def _landing(self, frame: p.Append, done: asyncio.Future[Any]) -> None:
+        self._in_flight -= 1
+        self._landed.set()
+        if self._closing or done.cancelled():
+            return
+        fault = done.exception()
+        if fault is None:
+            entry: p.Entry = done.result().entry
+            self.say(p.Ack(frame.id, frame.ch, entry.seq, entry.n, entry.at))
+        else:
+            self._refuse(frame, fault if isinstance(fault, VouchError) else VouchError(Code.TRY_LATER))
+
+    async def signal(self, frame: p.Signal) -> None:
+        await self._hub.signal(self.principal, frame.ch, frame.kind, frame.body)
+
+    async def position(self, frame: p.Position) -> None:
+        await self._hub.move_position(self.principal, frame.ch, read=frame.read or 0, delivered=frame.delivered or 0)
+
+    async def history(self, frame: p.History) -> None:
+        access = await self._hub.access(self.principal, frame.ch)
+        if not access.read:
+            raise VouchError(Code.NOT_FOUND)
+        page = await self._hub.pages.page(frame.ch, access.first, frame.before, frame.after, frame.limit)
+        self.say(p.PageEvent(frame.rid, page))
+
+    async def ping(self, frame: p.Ping) -> None:
+        self.say(p.Pong(frame.rid, to_ms(self._hub.clock.now())))
+
+
+class _Correlated(msgspec.Struct):
+    """What of a frame that was not understood can still be answered to."""
+
+    rid: int | None = None
+    id: str | None = None
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Who may send a frame, and what it does."""
+
+    allow: Allow
+    run: Callable[[Connection, Any], Awaitable[None]]
+
+
+COMMANDS: dict[type, Command] = {
+    p.Hello: Command(ANYBODY, Connection.hello),
+    p.Subscribe: Command(SIGNED_IN, Connection.subscribe),
+    p.Unsubscribe: Command(SIGNED_IN, Connection.unsubscribe),
+    p.Append: Command(SIGNED_IN, Connection.append),
+    p.Signal: Command(SIGNED_IN, Connection.signal),
+    p.Position: Command(SIGNED_IN, Connection.position),
+    p.History: Command(SIGNED_IN, Connection.history),
+    p.Ping: Command(SIGNED_IN, Connection.ping),
+}

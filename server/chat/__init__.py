@@ -1,0 +1,1 @@
+"""Conversations: direct ones between friends, and groups."""

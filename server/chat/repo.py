@@ -1,0 +1,143 @@
+"""Where conversations are kept: `conversations` (one document each) and `members` (one per person in one)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from server.chat.model import ConversationKind, MemberRole, Membership, Room
+from server.errors import Code, VouchError
+from server.store import Document, Index, Store, Tx
+
+
+def _membership(row: Document) -> Membership:
+    return Membership(
+        person=row["person"], role=MemberRole(row["role"]), joined_at=row["joined_at"], first=row["first"]
+    )
+
+
+class ConversationRepo:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._rooms = store.collection("conversations")
+        self._members = store.collection("members")
+        self._erasures = store.collection("erasures")
+
+    async def ensure_indexes(self) -> None:
+        await self._store.ensure_indexes(
+            "conversations",
+            [Index([("pair", 1)], unique=True, sparse=True), Index([("key", 1)], unique=True, sparse=True)],
+        )
+        await self._store.ensure_indexes("members", [Index([("person", 1)]), Index([("conv", 1)])])
+
+    async def room(self, id: str, tx: Tx | None = None) -> Room | None:
+        """A conversation with all its members."""
+        session = tx.session if tx else None
+        row = await self._rooms.find_one({"_id": id}, session=session)
+        if row is None:
+            return None
+        members = await self._members.find({"conv": id}, session=session).to_list(None)
+        return Room(
+            id=row["_id"],
+            kind=ConversationKind(row["kind"]),
+            title=row["title"],
+            share_history=row["share_history"],
+            closed=row["closed"],
+            created_at=row["created_at"],
+            version=row["version"],
+            members={m["person"]: _membership(m) for m in sorted(members, key=lambda m: (m["joined_at"], m["person"]))},
+        )
+
+    async def is_closed(self, id: str) -> bool:
+        row = await self._rooms.find_one({"_id": id}, {"closed": 1})
+        return row is None or bool(row["closed"])
+
+    async def membership(self, id: str, person: str) -> Membership | None:
+        row = await self._members.find_one({"_id": f"{id}|{person}"})
+        return _membership(row) if row else None
+
+    async def rooms_of(self, person: str, tx: Tx | None = None) -> list[str]:
+        cursor = self._members.find({"person": person}, {"conv": 1}, session=tx.session if tx else None)
+        return [row["conv"] for row in await cursor.to_list(None)]
+
+    async def by_pair(self, pair: str, tx: Tx | None = None) -> str | None:
+        row = await self._rooms.find_one({"pair": pair}, {"_id": 1}, session=tx.session if tx else None)
+        return row["_id"] if row else None
+
+    async def by_key(self, key: str) -> str | None:
+        row = await self._rooms.find_one({"key": key}, {"_id": 1})
+        return row["_id"] if row else None
+
+    async def met(self, person: str, others: Collection[str]) -> set[str]:
+        """Which of the others share a conversation with this person."""
+        mine = await self.rooms_of(person)
+        ids = [f"{room}|{other}" for room in mine for other in others]
+        found: set[str] = set()
+        for start in range(0, len(ids), 1_000):
+            cursor = self._members.find({"_id": {"$in": ids[start : start + 1_000]}}, {"person": 1})
+            found |= {row["person"] for row in await cursor.to_list(None)}
+        return found
+
+    async def create(self, tx: Tx, room: Room, *, pair: str | None, key: str | None) -> None:
+        """Raises store.Duplicate when the pair or the key has a conversation already."""
+        row: Document = {"_id": room.id, "kind": room.kind.value, "created_at": room.created_at, **_changing(room)}
+        if pair is not None:
+            row["pair"] = pair
+        if key is not None:
+            row["key"] = key
+        await self._rooms.insert_one(row, session=tx.session)
+        await self._members.insert_many([_member_row(room.id, m) for m in room.members.values()], session=tx.session)
+
+    async def save(self, tx: Tx, before: Room, after: Room) -> None:
+        """Compare and set by version; raises `stale` when somebody was faster."""
+        result = await self._rooms.update_one(
+            {"_id": before.id, "version": before.version}, {"$set": _changing(after)}, session=tx.session
+        )
+        if result.modified_count != 1:
+            raise VouchError(Code.STALE)
+        for person in before.members.keys() - after.members.keys():
+            await self._members.delete_one({"_id": f"{after.id}|{person}"}, session=tx.session)
+        new = [m for p, m in after.members.items() if p not in before.members]
+        if new:
+            await self._members.insert_many([_member_row(after.id, m) for m in new], session=tx.session)
+        for person in before.members.keys() & after.members.keys():
+            if before.members[person].role is not after.members[person].role:
+                await self._members.update_one(
+                    {"_id": f"{after.id}|{person}"},
+                    {"$set": {"role": after.members[person].role.value}},
+                    session=tx.session,
+                )
+
+    # ── Words still to be erased after an account was deleted ───────────────────────────────────────────────────────
+
+    async def add_erasure(self, tx: Tx, person: str, rooms: Sequence[str]) -> None:
+        await self._erasures.insert_one({"_id": person, "rooms": list(rooms)}, session=tx.session)
+
+    async def erasures(self) -> list[tuple[str, list[str]]]:
+        return [(row["_id"], row["rooms"]) for row in await self._erasures.find({}).to_list(100)]
+
+    async def erased(self, person: str, room: str) -> None:
+        await self._erasures.update_one({"_id": person}, {"$pull": {"rooms": room}})
+
+    async def end_erasure(self, person: str) -> None:
+        await self._erasures.delete_one({"_id": person})
+
+
+def _changing(room: Room) -> dict[str, Any]:
+    return {
+        "title": room.title,
+        "closed": room.closed,
+        "share_history": room.share_history,
+        "version": room.version,
+    }
+
+
+def _member_row(conv: str, member: Membership) -> Document:
+    return {
+        "_id": f"{conv}|{member.person}",
+        "conv": conv,
+        "person": member.person,
+        "role": member.role.value,
+        "joined_at": member.joined_at,
+        "first": member.first,
+    }

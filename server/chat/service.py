@@ -1,0 +1,192 @@
+"""Conversations: loads, asks the rules, writes with the entries that tell of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+import msgspec
+
+from server.chat import rules
+from server.chat.erasure import Erasure
+from server.chat.model import CreateDirect, CreateGroup, OwnPosition, Room
+from server.chat.repo import ConversationRepo
+from server.chat.rules import Change
+from server.clock import Clock
+from server.errors import Code, VouchError
+from server.ids import new_id
+from server.realtime.hub import Hub
+from server.realtime.outbox import Outbox
+from server.store import Duplicate, Store, Tx
+
+_ATTEMPTS = 5
+
+
+class Friendships(Protocol):
+    """What conversations need to know of people."""
+
+    async def are_friends(self, person: str, others: Collection[str]) -> set[str]: ...
+
+    async def blocked_between(self, a: str, b: str) -> bool: ...
+
+
+class ConversationService:
+    """Every method takes the person who acts first and raises VouchError."""
+
+    def __init__(self, store: Store, outbox: Outbox, hub: Hub, people: Friendships, clock: Clock) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._hub = hub
+        self._people = people
+        self._clock = clock
+        self.repo = ConversationRepo(store)
+        self.erasure = Erasure(self.repo, hub)
+
+    async def start(self) -> None:
+        await self.repo.ensure_indexes()
+        self.erasure.start()
+
+    async def stop(self) -> None:
+        await self.erasure.stop()
+
+    # ── Making ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def create(self, person: str, wanted: CreateDirect | CreateGroup) -> tuple[str, bool]:
+        """The conversation's id, and whether it is new."""
+        if isinstance(wanted, CreateDirect):
+            return await self._create_direct(person, wanted.person)
+        friends = await self._people.are_friends(person, wanted.members)
+        key = f"{person}:{wanted.key}"
+        if (known := await self.repo.by_key(key)) is not None:
+            return known, False
+        change = rules.create_group(
+            new_id("c"),
+            person,
+            wanted.title,
+            wanted.members,
+            friends,
+            self._clock.now(),
+            share=wanted.share_history,
+        )
+        if await self._insert(change, key=key):
+            return change.room.id, True
+        return await self._existing(await self.repo.by_key(key)), False
+
+    async def _create_direct(self, person: str, other: str) -> tuple[str, bool]:
+        pair = rules.pair(person, other)
+        if (known := await self.repo.by_pair(pair)) is not None:
+            return known, False
+        if not await self._people.are_friends(person, [other]):
+            raise VouchError(Code.BLOCKED)
+        change = rules.create_direct(new_id("c"), person, other, self._clock.now())
+        if await self._insert(change, pair=pair):
+            return change.room.id, True
+        return await self._existing(await self.repo.by_pair(pair)), False
+
+    async def _insert(self, change: Change, *, pair: str | None = None, key: str | None = None) -> bool:
+        async def body(tx: Tx) -> None:
+            await self.repo.create(tx, change.room, pair=pair, key=key)
+            await self._tell(tx, change)
+
+        try:
+            await self._store.transact(body)
+        except Duplicate:
+            return False
+        return True
+
+    async def _existing(self, id: str | None) -> str:
+        if id is None:
+            raise VouchError(Code.TRY_LATER)
+        return id
+
+    # ── Changing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def rename(self, person: str, id: str, title: str) -> None:
+        await self._change(id, lambda room: rules.rename(room, person, title))
+
+    async def add(self, person: str, id: str, persons: Sequence[str]) -> None:
+        friends = await self._people.are_friends(person, persons)
+        head = (await self._hub.pages.head(f"conv:{id}")).seq
+        now = self._clock.now()
+        await self._change(id, lambda room: rules.add(room, person, persons, friends, now, head))
+
+    async def remove(self, person: str, id: str, other: str) -> None:
+        await self._change(id, lambda room: rules.remove(room, person, other))
+
+    async def hand_over(self, person: str, id: str, other: str) -> None:
+        await self._change(id, lambda room: rules.hand_over(room, person, other))
+
+    async def _change(self, id: str, rule: Callable[[Room], Change | None]) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._store.transact(lambda tx: self._apply(tx, id, rule))
+                return
+            except VouchError as fault:
+                if fault.code is not Code.STALE or attempt == _ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.01 * 2**attempt)
+
+    async def _apply(self, tx: Tx, id: str, rule: Callable[[Room], Change | None]) -> None:
+        room = await self.repo.room(id, tx)
+        if room is None:
+            raise VouchError(Code.NOT_FOUND)
+        change = rule(room)
+        if change is not None:
+            await self.repo.save(tx, room, change.room)
+            await self._tell(tx, change)
+
+    async def _tell(self, tx: Tx, change: Change) -> None:
+        room = change.room
+        for index, body in enumerate(change.entries):
+            await self._outbox.put(
+                tx,
+                id=f"{room.ch}:{room.version}:{index}",
+                ch=room.ch,
+                order=room.version * 10 + index,
+                kind=rules.KIND_OF[type(body)],
+                body=msgspec.to_builtins(body),
+            )
+        for kind, persons in (("conversation_added", change.added), ("conversation_removed", change.gone)):
+            for person in persons:
+                await self._outbox.put(
+                    tx,
+                    id=f"{room.ch}:{room.version}:{person}",
+                    ch=f"inbox:{person}",
+                    order=room.version,
+                    kind=kind,
+                    body={"conversation": room.id},
+                )
+
+    # ── What other domains tell us (registered with people at wiring) ───────────────────────────────────────────────
+
+    async def on_block(self, tx: Tx, a: str, b: str) -> None:
+        """One blocks the other: their direct conversation closes, both ways (R-01)."""
+        await self._change_pair(tx, a, b, rules.close)
+
+    async def on_unblock(self, tx: Tx, a: str, b: str) -> None:
+        """Neither blocks the other any more."""
+        await self._change_pair(tx, a, b, rules.reopen)
+
+    async def _change_pair(self, tx: Tx, a: str, b: str, rule: Callable[[Room], Change | None]) -> None:
+        if (id := await self.repo.by_pair(rules.pair(a, b), tx)) is not None:
+            await self._apply(tx, id, rule)
+
+    async def on_delete(self, tx: Tx, person: str) -> None:
+        """An account is deleted: out of all groups, direct conversations close, words are erased afterwards."""
+        rooms = await self.repo.rooms_of(person, tx)
+        for id in rooms:
+            await self._apply(tx, id, lambda room: rules.account_deleted(room, person))
+        if rooms:
+            await self.repo.add_erasure(tx, person, rooms)
+            tx.on_commit(self.erasure.hurry)
+
+    async def met(self, person: str, others: Collection[str]) -> set[str]:
+        """Which of the others share a conversation with this person."""
+        return await self.repo.met(person, others)
+
+    # ── Positions ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def own_position(self, person: str, id: str) -> OwnPosition:
+        mark = (await self._hub.positions.of(person, [f"conv:{id}"])).get(f"conv:{id}")
+        return OwnPosition(mark.read, mark.read_n, mark.delivered) if mark else OwnPosition(0, 0, 0)

@@ -82,7 +82,9 @@ def run(*command: str | Path) -> None:
         ).returncode
     if status != 0:
         text = LOG.read_bytes()[start:].decode("utf-8", "replace").strip()
-        print("\n".join("    " + line for line in text.splitlines()[-15:]), file=sys.stderr)
+        lines = text.splitlines()
+        shown = lines if len(lines) <= 16 else [*lines[:6], "…", *lines[-9:]]
+        print("\n".join("    " + line for line in shown), file=sys.stderr)
         raise SetupError(f"`{Path(command[0]).name} {' '.join(map(str, command[1:3]))} …` failed; the whole log is {LOG}.")
 
 

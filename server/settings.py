@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_origins: tuple[str, ...] = ()
     #: addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
     trusted_proxies: tuple[str, ...] = ()
+    #: multiplies every limit on how often something may be done; 1 in earnest, more for demonstrations and load tests
+    limits_factor: float = 1.0
     #: the built web client
     static_dir: Path = ROOT / "static" / "dist"
 
@@ -113,6 +115,16 @@ def _proxies(text: str) -> tuple[str, ...]:
     return proxies
 
 
+def _factor(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if 0 < value < 1e6:
+        return value
+    raise ValueError("should be a number over 0 such as 1 or 2.5")
+
+
 def _name(text: str) -> str:
     if text and len(text) < 64 and all(c.isascii() and (c.isalnum() or c in "_-") for c in text):
         return text
@@ -134,6 +146,7 @@ VARIABLES: dict[str, Callable[[str], Any]] = {
     "log_format": _one_of("text", "json"),
     "public_origins": _origins,
     "trusted_proxies": _proxies,
+    "limits_factor": _factor,
     "static_dir": _path,
 }
 

@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 
 import structlog
@@ -79,7 +79,13 @@ async def _serve(
         settings, keys, clock, mongodb_uri=embedded.mongodb_uri, redis_url=embedded.redis_url
     )
     watching = asyncio.create_task(embedded.watch())
-    await services.start()
+    try:
+        await services.start()
+    except BaseException:
+        watching.cancel()
+        with suppress(Exception):  # what did not start may not stop; the reason for that is the error on its way
+            await asyncio.wait_for(services.stop(), 5)
+        raise
     try:
         application = make_application(services)
         context = None

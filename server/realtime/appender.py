@@ -1,8 +1,8 @@
 """How an entry gets its number: gapless, idempotent, durable, in batches.
 
 Gapless by construction: an append inserts number `head + 1` under a unique index; a duplicate means that another node
-was first, so we look again, renumber and retry. Idempotent by the primary key: a repeat finds the first one and gets its
-acknowledgement. Channels are spread over lanes by hash; a lane has one batch in flight while the next one gathers.
+was first, so we look again, renumber and retry. Idempotent by the primary key: a repeat finds the first one and gets
+its acknowledgement. Channels are spread over lanes by hash; a lane has one batch in flight while the next one gathers.
 """
 
 from __future__ import annotations
@@ -109,6 +109,10 @@ class Appender:
         Raises (here or in the future) VouchError `bad_request` for what cannot be stored, `too_large`,
         `idempotency_conflict`, `try_later`. Drafts of one channel are numbered in the order of submission.
         """
+        try:
+            body = encoded(draft.body, most=_BODY_BYTES)
+        except Unstorable as fault:
+            raise VouchError(Code.BAD_REQUEST, f"This cannot be stored: {fault}.", field="body") from None
         digest = self._digest(draft)
         key = f"{draft.by}:{draft.id}"
         if (flying := self._flying.get(key)) is not None:
@@ -119,10 +123,6 @@ class Appender:
             if known[0] != digest:
                 raise VouchError(Code.IDEMPOTENCY_CONFLICT)
             return self._again(known[1])
-        try:
-            body = encoded(draft.body, most=_BODY_BYTES)
-        except Unstorable as fault:
-            raise VouchError(Code.BAD_REQUEST, f"This cannot be stored: {fault}.", field="body") from None
         ticket = _Ticket(draft, kind, body, digest)
         self._lanes[zlib.crc32(draft.ch.encode()) % LANES].put(ticket)
         self._flying[key] = ticket

@@ -7,6 +7,7 @@ send it (`COMMANDS`); a frame that is not understood is answered by an error wit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -116,9 +117,10 @@ class Connection:
             self.close(p.Close.UNAUTHENTICATED)
 
     async def drained(self) -> None:
-        """Waits while the client has more than half the allowed backlog; for replays."""
-        while not self._closing and self._transport.backlog > MAX_BACKLOG // 2:
-            await asyncio.sleep(0.05)
+        """Waits when the client has more than half the allowed backlog; for replays."""
+        self.flush()
+        if not self._closing and self._transport.backlog > MAX_BACKLOG // 2:
+            await self._transport.drained()
 
     def close(self, code: p.Close, *, retry_after: float | None = None) -> None:
         """Says `bye` and starts the closing handshake with this code."""
@@ -191,10 +193,8 @@ class Connection:
             self.close(p.Close.MALFORMED)
             return
         answer = _Correlated()
-        try:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeError, RecursionError):
             answer = msgspec.json.decode(data, type=_Correlated)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            pass
         message = str(fault) if isinstance(fault, msgspec.ValidationError) else "This is not JSON."
         self.say(p.Error(code, message, rid=answer.rid, id=answer.id))
 

@@ -113,7 +113,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Hello(msgspec.Struct, tag_field="t", tag="hello", frozen=True, forbid_unknown_fields=True):
-    """The first frame. Browsers are known by their cookie; programs send `token`. `epoch` is from the last `welcome`."""
+    """The first frame. Browsers are known by their cookie, programs send `token`; `epoch` is the last `welcome`'s."""
 
     v: int
     token: str | None = None

@@ -7,6 +7,8 @@ they are missing (another Tornado), `write` falls back to the stream's public `w
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 from typing import Protocol
 
@@ -24,6 +26,9 @@ class Transport(Protocol):
     def backlog(self) -> int:
         """Bytes buffered because the kernel did not take them."""
 
+    async def drained(self) -> None:
+        """Waits until the kernel has taken what is buffered, or the connection is gone."""
+
     def close(self, code: int, reason: str) -> None:
         """Starts the closing handshake behind what is buffered."""
 
@@ -39,6 +44,7 @@ class TornadoTransport:
         connection = handler.ws_connection
         stream = getattr(connection, "stream", None)
         self._stream: IOStream | None = stream
+        self._written: asyncio.Future[None] | None = None
         # A full TLS socket raises something else than BlockingIOError: there everything goes through the stream.
         plain = type(stream) is IOStream and hasattr(stream, "_write_buffer")
         self._socket: socket.socket | None = stream.socket if plain and stream is not None else None
@@ -59,15 +65,17 @@ class TornadoTransport:
             if sent == len(data):
                 return
             rest = memoryview(data)[sent:]
-        try:
-            stream.write(rest)
-        except StreamClosedError:
-            pass
+        with contextlib.suppress(StreamClosedError):
+            self._written = stream.write(rest)
 
     @property
     def backlog(self) -> int:
         stream = self._stream
         return 0 if stream is None or stream.closed() else len(stream._write_buffer)
+
+    async def drained(self) -> None:
+        if self._written is not None:
+            await asyncio.wait([self._written])
 
     def close(self, code: int, reason: str) -> None:
         self._handler.close(code, reason)

@@ -76,6 +76,16 @@ export class Channel {
     return subscribed
   }
 
+  /** True when the entry with this number has been delivered already, or will not be: nobody is subscribed. */
+  seen(seq: number): boolean {
+    return this.phase === 'closed' || this.phase === 'refused' || (this.last !== null && this.last >= seq)
+  }
+
+  /** True when an entry with this number would be delivered now. */
+  next(seq: number): boolean {
+    return this.phase === 'live' && this.last !== null && this.last + 1 === seq
+  }
+
   /** The subscription as it is now asked for under `rid`. */
   ask(rid: number): Want {
     this.phase = 'asked'
@@ -128,23 +138,17 @@ export class Channel {
     if (this.info) this.#up.emit('info', this.info)
   }
 
-  refused(code: Code, retryAfter: number | null = null): void {
-    this.online = NOBODY
-    if (passes(code)) {
-      this.#again(Math.max((retryAfter ?? 0) * 1000, delay((this.#tries += 1) + 2, this.#environment.random)))
-      return
-    }
-    this.phase = 'refused'
-    this.#up.passed(Infinity)
-    this.#up.emit('dropped', code)
+  /** The answer to the subscription `rid`. It may follow `subscribed`: the server met a fault while it replayed. */
+  refusedFor(rid: number, code: Code, retryAfter: number | null = null): void {
+    if (this.rid === rid && (this.phase === 'asked' || this.phase === 'live')) this.#refused(code, retryAfter)
   }
 
   dropped(frame: Dropped): void {
-    if (this.phase === 'live') this.refused(frame.code)
+    if (this.phase === 'live') this.#refused(frame.code, null)
   }
 
-  /** No answer came to the subscription `rid`. */
-  unanswered(rid: number): void {
+  /** No answer came to the subscription `rid` (to whichever is pending, without a number). */
+  unanswered(rid = this.rid): void {
     if (this.phase === 'asked' && this.rid === rid) this.#want()
   }
 
@@ -165,6 +169,17 @@ export class Channel {
     if (own && this.info) this.info = { ...this.info, read, read_n, delivered }
     this.#up.emit('position', { by, read, read_n, delivered })
     if (own && this.info) this.#up.emit('info', this.info)
+  }
+
+  #refused(code: Code, retryAfter: number | null): void {
+    this.online = NOBODY
+    if (passes(code)) {
+      this.#again(Math.max((retryAfter ?? 0) * 1000, delay((this.#tries += 1) + 2, this.#environment.random)))
+      return
+    }
+    this.phase = 'refused'
+    this.#up.passed(Infinity)
+    this.#up.emit('dropped', code)
   }
 
   #want(): void {

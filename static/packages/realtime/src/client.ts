@@ -1,21 +1,21 @@
 /** The client: one connection, many channels, the outbox; routes what comes to whom it is for. */
 
-import { Channel } from './channel.js'
+import type { Channel } from './channel.js'
 import { Connection } from './connection.js'
 import { Emitter } from './emitter.js'
 import type { Stop } from './emitter.js'
 import type { Cancel, Environment } from './environment.js'
 import { RealtimeError } from './faults.js'
-import { MAX_CHANNELS_PER_FRAME, VERSION } from './generated/protocol.js'
+import { VERSION } from './generated/protocol.js'
 import type { Ack, Entry, ErrorFrame, Hello, ServerFrame, Welcome } from './generated/protocol.js'
 import { Handle } from './handle.js'
 import { Outbox } from './outbox.js'
 import { Positions } from './positions.js'
-import { ANSWER_WITHIN, Requests } from './requests.js'
+import { Requests } from './requests.js'
 import type { Storage } from './storage.js'
+import { Subscriptions } from './subscriptions.js'
 import type { Tabs } from './tabs.js'
 import type {
-  ChannelEvents,
   ChannelHandle,
   HistoryPage,
   HistoryRange,
@@ -30,6 +30,8 @@ import type {
 
 /** Milliseconds between looks for what dead tabs of the same person have left behind. */
 const ADOPT_EVERY = 30_000
+/** Milliseconds of silence, beyond what the server asks for, after it has left out frames because there were too many. */
+const UNHEARD_PAUSE = 1_000
 
 export interface ClientOptions {
   /** ws:// or wss:// address of the server's socket. */
@@ -45,12 +47,6 @@ export interface ClientOptions {
   environment: Environment
 }
 
-interface Held {
-  readonly channel: Channel
-  /** Open handles; the channel is subscribed while there are any. */
-  readonly handles: Set<Handle>
-}
-
 export class Client implements Realtime {
   who: string | null
   epoch: string | null
@@ -63,15 +59,11 @@ export class Client implements Realtime {
   readonly #requests: Requests
   readonly #positions: Positions
   readonly #outbox: Outbox
-  readonly #held = new Map<string, Held>()
-  /** Channels whose subscription the server still holds and nobody wants any more. */
-  readonly #leaving = new Set<string>()
-  /** Timers of subscriptions that are not answered yet. */
-  readonly #unanswered = new Set<Cancel>()
-  #flushing = false
+  readonly #subscriptions: Subscriptions
   #rid = 0
   #inbox: ChannelHandle | null = null
   #adopting: Cancel | null = null
+  #repeating: Cancel | null = null
 
   constructor(options: ClientOptions) {
     const { environment } = options
@@ -85,7 +77,7 @@ export class Client implements Realtime {
     this.#connection = new Connection(environment, options.url, {
       rid: () => this.#nextRid(),
       hello: () => this.#hello(),
-      opened: () => this.#flush(),
+      opened: () => this.#subscriptions.flush(),
       welcomed: (welcome) => this.#welcomed(welcome),
       frame: (frame) => this.#receive(frame),
       lost: () => this.#lost(),
@@ -93,16 +85,20 @@ export class Client implements Realtime {
       fault,
     })
     const send = this.#connection.send.bind(this.#connection)
+    this.#subscriptions = new Subscriptions(environment, {
+      rid: () => this.#nextRid(),
+      open: () => this.#connection.open,
+      send,
+      passed: (ch, seq) => this.#outbox.passed(ch, seq),
+      fault,
+    })
     this.#requests = new Requests(environment, send, () => this.#nextRid())
     this.#positions = new Positions(environment, send)
     this.#outbox = new Outbox(environment, options.storage, options.tabs, {
       send,
-      changed: (ch) => this.#emit(ch, 'pending', this.#outbox.list(ch)),
+      changed: (ch) => this.#subscriptions.emit(ch, 'pending', this.#outbox.list(ch)),
       counted: (count) => this.#events.emit('pending', count),
-      seen: (ch, seq) => {
-        const channel = this.#held.get(ch)?.channel
-        return channel?.phase !== 'live' || (channel.last ?? 0) >= seq
-      },
+      seen: (ch, seq) => this.held(ch)?.seen(seq) ?? true,
       fault,
     })
     void this.#outbox.restore()
@@ -164,7 +160,7 @@ export class Client implements Realtime {
   // ── For handles ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   held(ch: string): Channel | null {
-    return this.#held.get(ch)?.channel ?? null
+    return this.#subscriptions.get(ch)
   }
 
   pendingOf(ch: string): readonly Pending[] {
@@ -172,37 +168,17 @@ export class Client implements Realtime {
   }
 
   open(handle: Handle, options: OpenOptions): void {
-    const { ch } = handle
-    let held = this.#held.get(ch)
-    if (!held) {
-      const channel = new Channel(ch, this.#environment, {
-        wanted: () => this.#flushSoon(),
-        emit: (name, ...values) => this.#emitted(ch, name, values),
-        passed: (seq) => this.#outbox.passed(ch, seq),
-        fault: (what, detail) => this.#events.emit('fault', what, detail),
-      })
-      this.#held.set(ch, (held = { channel, handles: new Set() }))
-    }
-    held.handles.add(handle)
-    held.channel.open(options.after ?? null)
+    this.#subscriptions.open(handle, options.after ?? null)
   }
 
   release(handle: Handle): void {
-    const { ch } = handle
-    const held = this.#held.get(ch)
-    if (!held?.handles.delete(handle) || held.handles.size) return
-    this.#held.delete(ch)
-    if (held.channel.close()) {
-      this.#leaving.add(ch)
-      this.#flushSoon()
-    }
-    this.#outbox.passed(ch, Infinity)
+    this.#subscriptions.release(handle)
   }
 
   async history(ch: string, range: HistoryRange): Promise<HistoryPage> {
     const { signal, ...rest } = range
     const page = await this.#requests.history({ t: 'history', ch, ...rest }, signal)
-    for (const entry of page.entries) this.#arrived(ch, entry)
+    for (const entry of page.entries) this.#arrived(ch, entry, true)
     return { ...page, modifiers: page.modifiers ?? [] }
   }
 
@@ -217,7 +193,7 @@ export class Client implements Realtime {
   }
 
   signal(ch: string, kind: string, body: object): void {
-    const channel = this.#held.get(ch)?.channel
+    const channel = this.held(ch)
     if (this.state !== 'online' || channel?.phase !== 'live' || !channel.info?.signal) return
     this.#connection.send({ t: 'signal', ch, kind, body })
   }
@@ -249,10 +225,9 @@ export class Client implements Realtime {
   }
 
   #lost(): void {
-    this.#leaving.clear()
-    for (const cancel of this.#unanswered) cancel()
-    this.#unanswered.clear()
-    for (const { channel } of this.#held.values()) channel.lost()
+    this.#repeating?.()
+    this.#repeating = null
+    this.#subscriptions.lost()
     this.#requests.lost()
     this.#positions.lost()
     this.#outbox.lost()
@@ -260,7 +235,6 @@ export class Client implements Realtime {
 
   #changed(state: State, info: StateInfo): void {
     if (state === 'online') {
-      this.#flush()
       this.#positions.online()
       this.#outbox.online()
       this.#requests.online()
@@ -284,68 +258,59 @@ export class Client implements Realtime {
   }
 
   #receive(frame: ServerFrame): void {
+    let own = false
     switch (frame.t) {
-      case 'entry':
-        this.#arrived(frame.ch, frame.entry)
-        this.held(frame.ch)?.entry(frame.entry)
-        return
       case 'ack':
-        this.#outbox.acknowledged(frame)
-        return
-      case 'signal':
-        this.held(frame.ch)?.signalled(frame)
-        return
-      case 'presence':
-        this.held(frame.ch)?.presence(frame)
-        return
-      case 'position': {
-        const own = frame.by === this.who
+        return this.#outbox.acknowledged(frame)
+      case 'page':
+        return this.#requests.page(frame.rid, frame.page)
+      case 'error':
+        return this.#refused(frame)
+      case 'entry':
+        this.#arrived(frame.ch, frame.entry, this.held(frame.ch)?.next(frame.entry.seq) ?? true)
+        break
+      case 'position':
+        own = frame.by === this.who
         if (own) this.#positions.confirmed(frame.ch, frame)
-        this.held(frame.ch)?.position(frame, own)
-        return
-      }
+        break
       case 'subscribed':
         this.#positions.confirmed(frame.ch, { read: frame.read ?? 0, delivered: frame.delivered ?? 0 })
-        this.held(frame.ch)?.subscribed(frame)
-        return
-      case 'refused': {
-        const channel = this.held(frame.ch)
-        if (channel?.phase === 'asked' && channel.rid === frame.rid) channel.refused(frame.code)
-        return
-      }
-      case 'page':
-        this.#requests.page(frame.rid, frame.page)
-        return
-      case 'dropped':
-        this.held(frame.ch)?.dropped(frame)
-        return
-      case 'error':
-        this.#refused(frame)
-        return
+        break
       default:
-        // `unsubscribed` needs no answer, and a newer server may say what we do not know.
-        return
+        break
     }
+    this.#subscriptions.receive(frame, own)
   }
 
   #refused(frame: ErrorFrame): void {
     if (this.#requests.refused(frame) || this.#outbox.refused(frame)) return
     if (frame.rid != null) {
-      for (const { channel } of this.#held.values()) {
-        if (channel.phase === 'asked' && channel.rid === frame.rid) channel.refused(frame.code, frame.retry_after ?? null)
-      }
+      this.#subscriptions.refused(frame)
     } else if (frame.ch != null) {
       this.#positions.refused(frame.ch)
+    } else if (frame.code === 'too_often') {
+      this.#unheard((frame.retry_after ?? 0) * 1000)
     }
     this.#events.emit('fault', 'refused', RealtimeError.from(frame))
   }
 
-  /** Before anybody hears of an own entry it leaves the outbox, so that no reader sees it twice or not at all. */
-  #arrived(ch: string, entry: Entry): void {
-    if (entry.by === this.who) this.#outbox.arrived(ch, entry)
+  /** We spoke too fast, and the server did not even look which frame it left out: all that is unanswered is asked again. */
+  #unheard(milliseconds: number): void {
+    if (this.#repeating) return
+    this.#repeating = this.#environment.after(milliseconds + UNHEARD_PAUSE, () => {
+      this.#repeating = null
+      this.#subscriptions.repeat()
+      this.#positions.lost()
+      this.#positions.online()
+      this.#outbox.repeat()
+      this.#requests.repeat()
+    })
   }
 
-  // ── Subscribing ───────────────────────────────────────────────────────────────────────────────────────────────────
+  /** Before anybody hears of an own entry it leaves the outbox, so that no reader sees it twice or not at all. */
+  #arrived(ch: string, entry: Entry, now: boolean): void {
+    if (entry.by === this.who) this.#outbox.arrived(ch, entry, now)
+  }
 
   #openInbox(person: string): void {
     if (this.#inbox) return
@@ -360,49 +325,8 @@ export class Client implements Realtime {
     this.#inbox = inbox.open()
   }
 
-  #flushSoon(): void {
-    if (this.#flushing) return
-    this.#flushing = true
-    this.#environment.soon(() => this.#flush())
-  }
-
-  /** Says in few frames what has come together in one turn. */
-  #flush(): void {
-    this.#flushing = false
-    if (!this.#connection.open) return
-    const leaving = [...this.#leaving]
-    this.#leaving.clear()
-    for (const channels of chunks(leaving)) this.#connection.send({ t: 'unsubscribe', rid: this.#nextRid(), channels })
-    const wanted = [...this.#held.values()].filter(({ channel }) => channel.phase === 'wanted')
-    for (const some of chunks(wanted)) {
-      const rid = this.#nextRid()
-      this.#connection.send({ t: 'subscribe', rid, channels: some.map(({ channel }) => channel.ask(rid)) })
-      const cancel = this.#environment.after(ANSWER_WITHIN, () => {
-        this.#unanswered.delete(cancel)
-        for (const { channel } of some) channel.unanswered(rid)
-      })
-      this.#unanswered.add(cancel)
-    }
-  }
-
-  #emitted<Name extends keyof ChannelEvents>(ch: string, name: Name, values: ChannelEvents[Name]): void {
-    this.#emit(ch, name, ...values)
-  }
-
-  #emit<Name extends keyof ChannelEvents>(ch: string, name: Name, ...values: ChannelEvents[Name]): void {
-    for (const handle of [...(this.#held.get(ch)?.handles ?? [])]) handle.events.emit(name, ...values)
-  }
-
   #nextRid(): number {
     this.#rid += 1
     return this.#rid
   }
-}
-
-function chunks<T>(all: readonly T[]): T[][] {
-  const parts: T[][] = []
-  for (let start = 0; start < all.length; start += MAX_CHANNELS_PER_FRAME) {
-    parts.push(all.slice(start, start + MAX_CHANNELS_PER_FRAME))
-  }
-  return parts
 }

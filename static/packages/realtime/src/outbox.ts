@@ -5,11 +5,13 @@
  */
 
 import { delayAfter, passes } from './backoff.js'
-import type { Cancel, Environment } from './environment.js'
+import type { Environment } from './environment.js'
 import { RealtimeError } from './faults.js'
 import type { FaultCode } from './faults.js'
 import { MAX_BODY } from './generated/protocol.js'
 import type { Ack, ClientFrame, Entry, ErrorFrame } from './generated/protocol.js'
+import { itemOf, viewOf } from './pending.js'
+import type { Item, Lane, Waiter } from './pending.js'
 import { Shelf } from './shelf.js'
 import type { Storage, StoredAppend } from './storage.js'
 import type { Tabs } from './tabs.js'
@@ -31,31 +33,6 @@ export interface OutboxUpcalls {
   /** True when the entry with this number has already been delivered, or never will be (nobody listens). */
   seen(ch: string, seq: number): boolean
   fault(what: string, detail: unknown): void
-}
-
-interface Waiter {
-  resolve(ack: Ack): void
-  reject(fault: RealtimeError): void
-}
-
-interface Item {
-  row: StoredAppend
-  state: PendingState
-  size: number
-  /** Safe in the storage, or known not to be storable: may be sent. */
-  ready: boolean
-  tries: number
-  seq: number | undefined
-  cancel: Cancel | null
-  view: Pending
-  waiters: Waiter[]
-}
-
-interface Lane {
-  items: Item[]
-  /** Set while the channel must wait after a passing refusal. */
-  hold: Cancel | null
-  list: readonly Pending[]
 }
 
 const NONE: readonly Pending[] = []
@@ -160,6 +137,11 @@ export class Outbox {
     for (const ch of [...this.#lanes.keys()]) this.#pump(ch)
   }
 
+  /** What is on the wire was not heard: puts it there again. */
+  repeat(): void {
+    for (const item of this.#items.values()) if (item.state === 'sending') this.#put(item)
+  }
+
   /** What was on the wire may or may not have arrived: it will be sent again. */
   lost(): void {
     this.#online = false
@@ -193,14 +175,14 @@ export class Outbox {
     this.#pump(ack.ch)
   }
 
-  /** An own entry has come by the log (or in a page): as good as an acknowledgement. */
-  arrived(ch: string, entry: Entry): void {
+  /** An own entry has come by the log or in a page: as good as an acknowledgement. `now`: it is about to be delivered. */
+  arrived(ch: string, entry: Entry, now: boolean): void {
     const item = this.#items.get(entry.id)
     if (!item || item.row.ch !== ch) return
     if (item.state !== 'sent') {
       this.acknowledged({ id: entry.id, ch, seq: entry.seq, n: entry.n, at: entry.at })
     }
-    if (this.#items.has(entry.id)) {
+    if (now && this.#items.has(entry.id)) {
       this.#drop(item)
       this.#touch(ch)
     }
@@ -288,18 +270,7 @@ export class Outbox {
   }
 
   #insert(row: StoredAppend, size: number): Item {
-    const state: PendingState = row.error ? 'failed' : 'waiting'
-    const item: Item = {
-      row,
-      state,
-      size,
-      ready: false,
-      tries: 0,
-      seq: undefined,
-      cancel: null,
-      view: viewOf(row, state, undefined),
-      waiters: [],
-    }
+    const item = itemOf(row, size)
     let lane = this.#lanes.get(row.ch)
     if (!lane) this.#lanes.set(row.ch, (lane = { items: [], hold: null, list: NONE }))
     const at = lane.items.findLastIndex((other) => other.row.order <= row.order) + 1
@@ -397,19 +368,4 @@ export class Outbox {
       this.#up.counted(count)
     }
   }
-}
-
-function viewOf(row: StoredAppend, state: PendingState, seq: number | undefined): Pending {
-  const { id, ch, kind, body, ref, at, error } = row
-  return Object.freeze({
-    id,
-    ch,
-    kind,
-    body,
-    ref,
-    at,
-    state,
-    ...(state === 'failed' && error ? { error } : {}),
-    ...(seq === undefined ? {} : { seq }),
-  })
 }

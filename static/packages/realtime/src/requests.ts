@@ -52,19 +52,25 @@ export class Requests {
     for (const waiting of [...this.#waiting]) this.#put(waiting)
   }
 
+  /** What is on the wire was not heard: puts it there again. */
+  repeat(): void {
+    for (const waiting of [...this.#sent.values()]) {
+      this.#take(waiting)
+      this.#put(waiting)
+    }
+  }
+
   lost(): void {
     this.#online = false
     for (const waiting of this.#waiting) this.#take(waiting)
   }
 
-  /** True when the page was the answer to one of ours. */
-  page(rid: number, page: Page): boolean {
+  page(rid: number, page: Page): void {
     const waiting = this.#sent.get(rid)
-    if (!waiting) return false
+    if (!waiting) return
     this.#take(waiting)
     this.#waiting.delete(waiting)
     waiting.resolve(page)
-    return true
   }
 
   /** True when the refusal was the answer to one of ours. */

@@ -62,8 +62,7 @@ def request(pair: Pair, me: str, note: str, at: datetime) -> Change:
     if pair.state is PairState.FRIENDS:
         raise VouchError(Code.ALREADY, "You are friends already.")
     if pair.state is PairState.NONE:
-        asked = _state(pair, PairState.REQUESTED, at, asker=me, note=note)
-        return Change(asked, ((me, News.REQUESTED), (pair.other(me), News.REQUESTED)))
+        return _change(pair, _state(pair, PairState.REQUESTED, at, asker=me, note=note), News.REQUESTED)
     if pair.asker == me:
         return Change(pair)
     return _befriend(pair, at)
@@ -82,35 +81,29 @@ def decline(pair: Pair, me: str, at: datetime) -> Change:
     """The asker is not told and goes on seeing an open request."""
     if relation(pair, me) is not Relation.INCOMING:
         raise VouchError(Code.NOT_FOUND)
-    declined = _state(pair, PairState.DECLINED, at, asker=pair.asker)
-    return Change(declined, ((me, News.WITHDRAWN),))
+    return _change(pair, _state(pair, PairState.DECLINED, at, asker=pair.asker), News.WITHDRAWN)
 
 
 def withdraw(pair: Pair, me: str, at: datetime) -> Change:
     """Takes one's own request back."""
     if relation(pair, me) is not Relation.OUTGOING:
         raise VouchError(Code.NOT_FOUND)
-    heard = pair.state is PairState.REQUESTED
-    news = ((me, News.WITHDRAWN),) + (((pair.other(me), News.WITHDRAWN),) if heard else ())
-    return Change(_state(pair, PairState.NONE, at), news)
+    return _change(pair, _state(pair, PairState.NONE, at), News.WITHDRAWN)
 
 
 def remove(pair: Pair, me: str, at: datetime) -> Change:
     """Ends a friendship, for both."""
     if pair.state is not PairState.FRIENDS:
         raise VouchError(Code.NOT_FOUND)
-    return Change(_state(pair, PairState.NONE, at), _to_both(pair, News.REMOVED))
+    return _change(pair, _state(pair, PairState.NONE, at), News.REMOVED)
 
 
 def block(pair: Pair, me: str, at: datetime) -> Change:
-    """Ends whatever there was and keeps the other away. The other learns of the ending, not of the block.
-
-    Where nothing ended the news goes to oneself alone, so that one's other windows load their lists again.
-    """
+    """Ends whatever there was and keeps the other away. The other learns of the ending, not of the block."""
     if me in pair.blocked_by:
         return Change(pair)
     blocked = msgspec.structs.replace(_state(pair, PairState.NONE, at), blocked_by=pair.blocked_by | {me})
-    return Change(blocked, _ending(pair) or ((me, News.REMOVED),))
+    return _change(pair, blocked, _ending(pair))
 
 
 def unblock(pair: Pair, me: str) -> Change:
@@ -118,7 +111,7 @@ def unblock(pair: Pair, me: str) -> Change:
     if me not in pair.blocked_by:
         return Change(pair)
     freed = msgspec.structs.replace(pair, blocked_by=pair.blocked_by - {me}, version=pair.version + 1)
-    return Change(freed, ((me, News.REMOVED),))
+    return _change(pair, freed, News.REMOVED)
 
 
 def forget(pair: Pair, at: datetime) -> Change:
@@ -126,25 +119,21 @@ def forget(pair: Pair, at: datetime) -> Change:
     if pair.state is PairState.NONE and not pair.blocked_by:
         return Change(pair)
     forgotten = msgspec.structs.replace(_state(pair, PairState.NONE, at), blocked_by=frozenset())
-    return Change(forgotten, _ending(pair))
+    return _change(pair, forgotten, _ending(pair))
 
 
 def _befriend(pair: Pair, at: datetime) -> Change:
-    return Change(_state(pair, PairState.FRIENDS, at), _to_both(pair, News.ACCEPTED))
+    return _change(pair, _state(pair, PairState.FRIENDS, at), News.ACCEPTED)
 
 
-def _ending(pair: Pair) -> tuple[tuple[str, News], ...]:
-    if pair.state is PairState.FRIENDS:
-        return _to_both(pair, News.REMOVED)
-    if pair.state is PairState.REQUESTED:
-        return _to_both(pair, News.WITHDRAWN)
-    if pair.state is PairState.DECLINED and pair.asker is not None:
-        return ((pair.asker, News.WITHDRAWN),)
-    return ()
+def _ending(pair: Pair) -> News:
+    return News.WITHDRAWN if pair.state in (PairState.REQUESTED, PairState.DECLINED) else News.REMOVED
 
 
-def _to_both(pair: Pair, news: News) -> tuple[tuple[str, News], ...]:
-    return ((pair.a, news), (pair.b, news))
+def _change(before: Pair, after: Pair, news: News) -> Change:
+    """Told are those of the two who see something else than before: a decline, a block stay silent by themselves."""
+    told = (person for person in (after.a, after.b) if relation(before, person) is not relation(after, person))
+    return Change(after, tuple((person, news) for person in told))
 
 
 def _state(pair: Pair, state: PairState, at: datetime, *, asker: str | None = None, note: str = "") -> Pair:

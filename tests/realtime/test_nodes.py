@@ -1,0 +1,217 @@
+"""Two nodes on one database and one Redis: what one makes durable the other delivers, whatever the bus does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis.asyncio as redis
+
+from server.clock import SystemClock
+from server.errors import Code, VouchError
+from server.keys import Keys
+from server.principals import Kind, Principal
+from server.realtime import bus as bus_module
+from server.realtime import sweep as sweep_module
+from server.realtime.channels import Draft
+from server.realtime.gate import Gate
+from server.services import Services
+from server.settings import Settings
+from tests.conftest import Run
+
+CH = "conv:c_00000000000000000000"
+
+
+@pytest.fixture
+def nodes(settings: Settings, keys: Keys, run: Run[Any]) -> Iterator[tuple[Services, Services]]:
+    made = [
+        Services(settings, keys, SystemClock(), mongodb_uri=settings.mongodb_uri, redis_url=settings.redis_url)
+        for _ in range(2)
+    ]
+    for services in made:
+        run(services.start())
+    yield made[0], made[1]
+    for services in made:
+        run(services.stop())
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+
+    def send(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110  (what is waited for has no event of its own)
+            await asyncio.sleep(0.005)
+
+
+def message(n: int, by: str = "p_1") -> Draft:
+    return Draft(CH, by, f"id{n:020}", "message", {"text": f"word {n}"})
+
+
+async def follow(services: Services) -> tuple[Gate, Seen]:
+    gate, seen = await services.hub.gates.open(CH), Seen()
+    gate.subscribers.add(seen)
+    return gate, seen
+
+
+async def test_entries_of_one_node_reach_the_other_in_order(nodes: tuple[Services, Services]) -> None:
+    a, b = nodes
+    (gate_a, _), (gate_b, seen) = await follow(a), await follow(b)
+    await asyncio.gather(*(n.hub.append(message(i, f"p_{w}")) for i in range(40) for w, n in enumerate(nodes)))
+    await eventually(lambda: gate_a.delivered == gate_b.delivered == 80)
+    assert [e.seq for e in gate_b.recent()] == list(range(1, 81))
+    assert gate_a.since(0) == gate_b.since(0) == seen.frames
+
+
+async def test_what_the_bus_lost_is_found_by_the_sweep(nodes: tuple[Services, Services]) -> None:
+    a, b = nodes
+    gate, _ = await follow(b)
+    await a._nodes.renew()
+    await b._nodes.renew()
+    a.hub._bus.publish = lambda ch, payload: None  # type: ignore[method-assign]
+    await a.hub.append(message(1))
+    await a.hub.append(message(2))
+    assert gate.delivered == 0
+    await b.hub._sweep.once()
+    assert gate.delivered == 2
+
+
+async def test_the_sweep_runs_by_itself(nodes: tuple[Services, Services], monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = nodes
+    monkeypatch.setattr(sweep_module, "EVERY", 0.05)
+    b.hub._sweep.hurry()
+    gate, _ = await follow(b)
+    await b._nodes.renew()
+    a.hub._bus.publish = lambda ch, payload: None  # type: ignore[method-assign]
+    await a.hub.append(message(1))
+    await eventually(lambda: gate.delivered == 1)
+
+
+async def test_a_repeat_is_offered_again_for_whoever_died_before_publishing(nodes: tuple[Services, Services]) -> None:
+    """A node that inserted and died before it published: the sender repeats the id to another node."""
+    a, b = nodes
+    gate, _ = await follow(b)
+    a.hub._bus.publish = lambda ch, payload: None  # type: ignore[method-assign]
+    first = await a.hub.append(message(1))
+    again = await b.hub.append(message(1))
+    assert again.entry == first.entry
+    assert gate.delivered == 1
+
+
+async def test_a_lost_bus_is_joined_again_and_swept(
+    nodes: tuple[Services, Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes
+    gate, _ = await follow(b)
+    await b._nodes.renew()
+    rejoined = asyncio.Event()
+    hurry = b.hub._sweep.hurry
+    monkeypatch.setattr(b.hub._sweep, "hurry", lambda: (hurry(), rejoined.set()))
+    client = redis.Redis.from_url(a.settings.redis_url)
+    await client.client_kill_filter(_type="pubsub")  # every subscription of every node is cut
+    a.hub._bus.publish = lambda ch, payload: None  # type: ignore[method-assign]
+    await a.hub.append(message(1))
+    await asyncio.wait_for(rejoined.wait(), 10)
+    await eventually(lambda: gate.delivered == 1)
+    await client.aclose()
+
+
+async def test_without_redis_a_node_goes_on_alone(
+    settings: Settings, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "_CONFIRM_WITHIN", 0.05)
+    alone = Services(settings, keys, mongodb_uri=settings.mongodb_uri, redis_url="unix:///nowhere/redis.sock")
+    await alone.start()
+    gate, seen = await follow(alone)
+    await alone.hub.append(message(1))
+    assert gate.delivered == 1
+    assert len(seen.frames) == 1
+    await alone.stop()
+
+
+async def test_presence_is_one_list_over_all_nodes(nodes: tuple[Services, Services]) -> None:
+    a, b = nodes
+    await follow(a)
+    a.hub.presence.enter(CH, "p_1")
+    await eventually(lambda: not a.hub.presence._changed)
+    await follow(b)  # the snapshot from Redis
+    await b._nodes.renew()
+    await b.hub.presence.load(CH)
+    assert b.hub.presence.online(CH) == ["p_1"]
+    a.hub.presence.enter(CH, "p_2")  # a change over the bus
+    await eventually(lambda: b.hub.presence.online(CH) == ["p_1", "p_2"])
+    a.hub.presence.leave(CH, "p_1")
+    await eventually(lambda: b.hub.presence.online(CH) == ["p_2"])
+    b.hub.presence.node_gone(a.node)  # its lease has lapsed
+    assert b.hub.presence.online(CH) == []
+
+
+async def test_who_is_here_through_two_nodes_leaves_once(nodes: tuple[Services, Services]) -> None:
+    a, b = nodes
+    await follow(a)
+    await follow(b)
+    a.hub.presence.enter(CH, "p_1")
+    b.hub.presence.enter(CH, "p_1")
+    await eventually(lambda: a.node in b.hub.presence._elsewhere.get(CH, {}))
+    a.hub.presence.leave(CH, "p_1")
+    await eventually(lambda: not b.hub.presence._elsewhere[CH][a.node])
+    assert b.hub.presence.online(CH) == ["p_1"]
+
+
+async def test_a_flushed_redis_is_filled_again(nodes: tuple[Services, Services]) -> None:
+    a, b = nodes
+    await follow(a)
+    a.hub.presence.enter(CH, "p_1")
+    await eventually(lambda: not a.hub.presence._changed)
+    await follow(b)
+    client = redis.Redis.from_url(a.settings.redis_url)
+    await client.flushall()
+    await a.hub.presence.restate()
+    await b._nodes.renew()
+    await b.hub.presence.load(CH)
+    assert b.hub.presence.online(CH) == ["p_1"]
+    await client.aclose()
+
+
+async def test_positions_only_move_forward_and_follow_the_person(nodes: tuple[Services, Services]) -> None:
+    a, b = nodes
+    await asyncio.gather(*(a.hub.append(message(n)) for n in range(6)))
+    await follow(a)
+    await follow(b)
+    a.hub.positions.move("p_1", CH, read=4)
+    b.hub.positions.move("p_1", CH, read=2, delivered=6)
+    await a.hub.positions.flush()
+    await b.hub.positions.flush()
+    mark = (await b.hub.positions.of("p_1", [CH]))[CH]
+    assert (mark.read, mark.read_n, mark.delivered) == (4, 4, 6)
+    assert await a.hub.positions.among(CH, ["p_1", "p_2"]) == {"p_1": mark}
+
+
+async def test_a_position_beyond_the_head_is_refused(nodes: tuple[Services, Services]) -> None:
+    stranger = Principal(Kind.PERSON, id="p_9")
+    with pytest.raises(VouchError) as refused:
+        await nodes[0].hub.move_position(stranger, CH, read=1)
+    assert refused.value.code is Code.NOT_FOUND
+
+
+async def test_a_lease_lapses_and_is_told_once(nodes: tuple[Services, Services]) -> None:
+    a, b = nodes
+    await a._nodes.renew()
+    await b._nodes.renew()
+    assert b._nodes.live() == {a.node}
+    gone: list[str] = []
+    b._nodes.on_gone.append(gone.append)
+    old = a.clock.now().replace(year=2020)
+    await b.store.collection("nodes").update_one({"_id": a.node}, {"$set": {"at": old}})
+    b._nodes._seen[a.node] = old
+    await b._nodes.renew()
+    await b._nodes.renew()
+    assert gone == [a.node]
+    assert b._nodes.live() == set()

@@ -1,0 +1,76 @@
+/** One way to ask the server: JSON, the session cookie, the XSRF header, and faults with a code. */
+
+import { Fault, faultFrom } from './fault'
+
+const BASE = '/api/v1'
+/** Milliseconds after which no answer counts as none; pictures may take longer. */
+const PATIENCE = 20_000
+const PATIENCE_UPLOAD = 90_000
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** Told about each answer that says the sign-in is over. */
+let onSignedOut: (() => void) | null = null
+
+export function whenSignedOut(listener: () => void): void {
+  onSignedOut = listener
+}
+
+export function xsrfToken(cookies: string): string | null {
+  const found = /(?:^|;\s*)_xsrf=([^;]*)/.exec(cookies)
+  return found?.[1] ? decodeURIComponent(found[1]) : null
+}
+
+async function answerOf(method: Method, path: string, body: BodyInit | null, type: string | null, patience: number): Promise<Response> {
+  const headers = new Headers({ Accept: 'application/json' })
+  if (type !== null) headers.set('Content-Type', type)
+  if (method !== 'GET') headers.set('X-XSRFToken', xsrfToken(document.cookie) ?? '')
+  try {
+    return await fetch(BASE + path, {
+      method,
+      headers,
+      body,
+      credentials: 'same-origin',
+      cache: 'no-store',
+      signal: AbortSignal.timeout(patience),
+    })
+  } catch (error) {
+    throw new Fault('offline', String(error))
+  }
+}
+
+async function read(answer: Response): Promise<unknown> {
+  if (answer.status === 204) return undefined
+  const text = await answer.text()
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+async function ask(method: Method, path: string, body: BodyInit | null, type: string | null, patience: number): Promise<unknown> {
+  if (method !== 'GET' && xsrfToken(document.cookie) === null) await answerOf('GET', '/me', null, null, PATIENCE)
+  let answer = await answerOf(method, path, body, type, patience)
+  let content = await read(answer)
+  if (answer.status === 403 && faultFrom(403, content, null).code === 'xsrf') {
+    // The cookie was lost or is from another server: fetch a new one and try once more.
+    await answerOf('GET', '/me', null, null, PATIENCE)
+    answer = await answerOf(method, path, body, type, patience)
+    content = await read(answer)
+  }
+  if (answer.ok) return content
+  const fault = faultFrom(answer.status, content, answer.headers.get('Retry-After'))
+  if (fault.code === 'unauthenticated') onSignedOut?.()
+  throw fault
+}
+
+/** The type is the contract of docs/http.md; both sides are generated from and tested against the same source. */
+export async function request<T = void>(method: Method, path: string, body?: object): Promise<T> {
+  const json = body === undefined ? null : JSON.stringify(body)
+  return (await ask(method, path, json, json === null ? null : 'application/json', PATIENCE)) as T
+}
+
+export async function upload<T>(path: string, file: Blob): Promise<T> {
+  return (await ask('PUT', path, file, file.type, PATIENCE_UPLOAD)) as T
+}

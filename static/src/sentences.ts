@@ -1,0 +1,30 @@
+/** Faults in words: what happened, what was kept, what to do. */
+
+import { Fault, faultCode } from './api/fault'
+import { translate } from './i18n'
+import type { MessageKey } from './locales/en'
+
+/** Seconds from which waiting is told in minutes. */
+const MINUTE = 90
+
+export function wait(seconds: number): string {
+  const whole = Math.max(1, Math.ceil(seconds))
+  return whole < MINUTE ? translate('errors.seconds', {}, whole) : translate('errors.minutes', {}, Math.ceil(whole / 60))
+}
+
+export function sentence(error: unknown): string {
+  const code = faultCode(error)
+  if (code === 'too_often' && error instanceof Fault && error.retryAfter !== null) {
+    return translate('errors.too_often_wait', { wait: wait(error.retryAfter) })
+  }
+  return sentenceOf(code)
+}
+
+/** The sentence of a code, also of those that only the realtime client knows. */
+export function sentenceOf(code: string): string {
+  if (code === 'timeout') return translate('errors.offline')
+  if (code === 'aborted') return translate('errors.cancelled')
+  const key = `errors.${code}` as MessageKey
+  const text = translate(key)
+  return text === key ? translate('errors.internal') : text
+}

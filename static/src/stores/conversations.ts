@@ -1,0 +1,268 @@
+/** The conversations of the person: list, unread counts, who is there, who types, how far everybody has read. */
+
+import type { ChannelHandle, Entry, Pending } from '@vouch/realtime'
+import { defineStore } from 'pinia'
+import { computed, ref, shallowReactive } from 'vue'
+
+import { api } from '../api'
+import { faultCode } from '../api/fault'
+import type { Conversation, MemberPosition } from '../api/types'
+import { isStructural, merged, unreadOf, withEntry, withInfo, withRead } from '../chat/conversation'
+import { useConnection } from './connection'
+import { usePeople } from './people'
+import { useSession } from './session'
+import { useTimelines } from './timelines'
+import { useTyping } from './typing'
+
+/** Milliseconds in which several structural entries lead to one refetch. */
+const GATHER = 150
+/** So many conversations are remembered for a start without connection. */
+const REMEMBERED = 50
+
+const NOBODY: ReadonlySet<string> = new Set()
+const NOTHING_PENDING: readonly Pending[] = []
+
+export const useConversations = defineStore('conversations', () => {
+  const session = useSession()
+  const connection = useConnection()
+  const people = usePeople()
+  const timelines = useTimelines()
+  const typing = useTyping()
+
+  const byId = shallowReactive(new Map<string, Conversation>())
+  const online = shallowReactive(new Map<string, ReadonlySet<string>>())
+  const pending = shallowReactive(new Map<string, readonly Pending[]>())
+  /** conversation → person → how far; the own one is in the conversation itself. */
+  const positions = shallowReactive(new Map<string, ReadonlyMap<string, MemberPosition>>())
+  const loaded = ref(false)
+  const loading = ref(false)
+  const fault = ref<unknown>(null)
+  const next = ref<string | null>(null)
+  /** Told about each message of somebody else, for the page's live region. */
+  const heard = ref<{ conversation: string; entry: Entry } | null>(null)
+
+  const handles = new Map<string, ChannelHandle>()
+  const refetching = new Map<string, ReturnType<typeof setTimeout>>()
+
+  const list = computed(() => [...byId.values()].sort((a, b) => b.active_at - a.active_at || (a.id < b.id ? 1 : -1)))
+  const unread = computed(() => {
+    let sum = 0
+    for (const conversation of byId.values()) sum += unreadOf(conversation)
+    return sum
+  })
+
+  // ── One conversation ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  function update(id: string, change: (known: Conversation) => Conversation): void {
+    const known = byId.get(id)
+    const after = known && change(known)
+    if (after && after !== known) byId.set(id, after)
+  }
+
+  function movePosition(id: string, moved: MemberPosition): void {
+    const before = positions.get(id)
+    const old = before?.get(moved.person)
+    if (old && old.read >= moved.read && old.delivered >= moved.delivered) return
+    const after = new Map(before)
+    after.set(moved.person, {
+      person: moved.person,
+      read: Math.max(moved.read, old?.read ?? 0),
+      delivered: Math.max(moved.delivered, old?.delivered ?? 0),
+    })
+    positions.set(id, after)
+  }
+
+  function onEntry(id: string, entry: Entry): void {
+    update(id, (known) => withEntry(known, entry))
+    timelines.entry(id, entry)
+    const own = entry.by === session.me?.id
+    if (entry.kind === 'message') {
+      typing.set(id, entry.by, false)
+      if (own) markRead(id, entry.seq, entry.n) // who writes has read
+      else {
+        handles.get(id)?.position({ delivered: entry.seq })
+        heard.value = { conversation: id, entry }
+      }
+    }
+    if (isStructural(entry)) refetchSoon(id)
+  }
+
+  function follow(conversation: Conversation): void {
+    if (handles.has(conversation.id)) return
+    const { id } = conversation
+    const handle = connection.channel(conversation.ch)
+    handles.set(id, handle)
+    handle.on('entry', (entry) => onEntry(id, entry))
+    handle.on('reset', () => {
+      timelines.reset(id)
+      refetchSoon(id)
+    })
+    handle.on('info', (info) => {
+      update(id, (known) => withInfo(known, info))
+      if (info.head > info.delivered) handle.position({ delivered: info.head })
+    })
+    handle.on('presence', (here) => online.set(id, here))
+    handle.on('pending', (all) => pending.set(id, all))
+    handle.on('position', (moved) => {
+      if (moved.by === session.me?.id) update(id, (known) => withRead(known, moved.read, moved.read_n))
+      else movePosition(id, { person: moved.by, read: moved.read, delivered: moved.delivered })
+    })
+    handle.on('signal', (signal) => {
+      if (signal.kind === 'typing' && signal.by !== session.me?.id) typing.set(id, signal.by, signal.body['on'] === true)
+    })
+    handle.on('dropped', () => refetchSoon(id))
+    pending.set(id, handle.pending)
+    handle.open({ after: conversation.head })
+  }
+
+  function take(fresh: Conversation): Conversation {
+    const whole = merged(byId.get(fresh.id), fresh)
+    byId.set(fresh.id, whole)
+    people.learn(fresh.people)
+    for (const position of fresh.positions ?? []) if (position.person !== session.me?.id) movePosition(fresh.id, position)
+    follow(whole)
+    return whole
+  }
+
+  function forget(id: string): void {
+    handles.get(id)?.release()
+    handles.delete(id)
+    byId.delete(id)
+    online.delete(id)
+    pending.delete(id)
+    positions.delete(id)
+    timelines.drop(id)
+  }
+
+  async function refetch(id: string): Promise<Conversation | null> {
+    try {
+      const fresh = await api.conversation(id)
+      // A subscription that was refused or dropped is tried again, now that the server says yes.
+      const known = handles.get(id)
+      const whole = take(fresh)
+      known?.open({ after: whole.head })
+      return whole
+    } catch (error) {
+      if (faultCode(error) === 'not_found' || faultCode(error) === 'forbidden') forget(id)
+      else throw error
+      return null
+    }
+  }
+
+  function refetchSoon(id: string): void {
+    if (refetching.has(id)) return
+    refetching.set(
+      id,
+      setTimeout(() => {
+        refetching.delete(id)
+        if (session.status === 'in') refetch(id).catch(() => undefined) // the next entry or the next start loads it again
+      }, GATHER),
+    )
+  }
+
+  // ── The list ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function remember(): void {
+    session.shelf().write('conversations', list.value.slice(0, REMEMBERED))
+  }
+
+  async function load(): Promise<void> {
+    if (loading.value) return
+    loading.value = true
+    try {
+      const page = await api.conversations(null)
+      page.conversations.forEach(take)
+      if (page.next === null) {
+        const present = new Set(page.conversations.map((conversation) => conversation.id))
+        for (const id of [...byId.keys()]) if (!present.has(id)) forget(id)
+      }
+      if (!loaded.value) next.value = page.next
+      loaded.value = true
+      fault.value = null
+      remember()
+    } catch (error) {
+      fault.value = error
+    } finally {
+      loading.value = false
+    }
+  }
+
+  async function more(): Promise<void> {
+    if (next.value === null || loading.value) return
+    loading.value = true
+    try {
+      const page = await api.conversations(next.value)
+      page.conversations.forEach(take)
+      next.value = page.next
+    } finally {
+      loading.value = false
+    }
+  }
+
+  /** What this device knows from before, until the server has answered. */
+  function restore(): void {
+    const known = session.shelf().read<Conversation[]>('conversations') ?? []
+    for (const conversation of known) if (!byId.has(conversation.id)) take(conversation)
+  }
+
+  /** The conversation, loaded if it is not in the list; null when it is none of one's own. */
+  async function ensure(id: string): Promise<Conversation | null> {
+    return byId.get(id) ?? (await refetch(id))
+  }
+
+  function clear(): void {
+    for (const timer of refetching.values()) clearTimeout(timer)
+    refetching.clear()
+    for (const id of [...byId.keys()]) forget(id)
+    loaded.value = false
+    loading.value = false
+    fault.value = null
+    next.value = null
+    heard.value = null
+    typing.clear()
+  }
+
+  // ── What the person does ──────────────────────────────────────────────────────────────────────────────────────────
+
+  function handle(id: string): ChannelHandle {
+    const found = handles.get(id)
+    if (!found) throw new Error(`conversation ${id} is not open`)
+    return found
+  }
+
+  function markRead(id: string, seq: number, n: number): void {
+    const known = byId.get(id)
+    if (!known || seq <= known.read) return
+    handles.get(id)?.position({ read: seq, delivered: seq })
+    update(id, (conversation) => withRead(conversation, seq, n))
+  }
+
+  return {
+    byId,
+    list,
+    unread,
+    loaded,
+    loading,
+    fault,
+    next,
+    heard,
+    load,
+    more,
+    restore,
+    remember,
+    ensure,
+    refetch,
+    take,
+    forget,
+    clear,
+    markRead,
+    onlineIn: (id: string) => online.get(id) ?? NOBODY,
+    pendingIn: (id: string) => pending.get(id) ?? NOTHING_PENDING,
+    positionsIn: (id: string) => positions.get(id) ?? new Map<string, MemberPosition>(),
+    history: (id: string, range: { before?: number; limit?: number }) => handle(id).history(range),
+    say: (id: string, text: string) => handle(id).send('message', { text }),
+    edit: (id: string, seq: number, text: string) => handle(id).send('edit', { text }, seq),
+    erase: (id: string, seq: number) => handle(id).send('delete', {}, seq),
+    tellTyping: (id: string, on: boolean) => handles.get(id)?.signal('typing', { on }),
+  }
+})

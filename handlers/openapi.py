@@ -225,8 +225,8 @@ def _operation_lines(operation: Operation) -> list[str]:
     lines = [f"### {operation.summary}", "", f"`{operation.method} {BASE}{operation.path}` (`{operation.id}`)"]
     if operation.description:
         lines += ["", operation.description]
-    request = ", ".join(operation.accepts) if operation.accepts else _name(operation.request)
-    answer = operation.produces or _name(operation.response)
+    request = ", ".join(operation.accepts) if operation.accepts else kind_name(operation.request)
+    answer = operation.produces or kind_name(operation.response)
     statuses = " or ".join(str(status) for status in (operation.status, *operation.also))
     codes = ", ".join(f"`{code}`" for code in errors_of(operation) if code not in _ALWAYS)
     lines += ["", f"- Who: {who(operation.allow)}"]
@@ -259,8 +259,12 @@ def _type_lines(name: str, schema: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _name(kind: Any) -> str:
-    return "" if kind is None else str(getattr(kind, "__name__", kind))
+def kind_name(kind: Any) -> str:
+    """A request's or answer's type in words; empty for none."""
+    if kind is None:
+        return ""
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
+    return type_name(schema)
 
 
 if __name__ == "__main__":

@@ -110,13 +110,13 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> str:
     if operation.accepts:
         rows.append(("Request", escape(", ".join(operation.accepts))))
     elif operation.request is not None:
-        rows.append(("Request", _linked(operation.request.__name__, schemas)))
+        rows.append(("Request", _linked(openapi.kind_name(operation.request), schemas)))
     for parameter in openapi.query_parameters(operation.query) if operation.query else ():
         kind = parameter["schema"]
         rows.append(
             (f"?{parameter['name']}", f"{_linked(openapi.type_name(kind), schemas)} {escape(openapi.bounds(kind))}")
         )
-    answer = operation.produces or (operation.response.__name__ if operation.response else "")
+    answer = operation.produces or openapi.kind_name(operation.response)
     statuses = " or ".join(map(str, (operation.status, *operation.also)))
     rows.append(("Answer", f"{statuses} {_linked(answer, schemas)}"))
     rows.append(("Errors", " ".join(f"<code>{code}</code>" for code in openapi.errors_of(operation))))

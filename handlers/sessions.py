@@ -71,14 +71,14 @@ async def sign_in(call: Call, body: SignInRequest) -> SignedIn:
     return SignedIn(await people.accounts.me_of(person), session)
 
 
-@operation("DELETE", "/sessions/current", allow=IN_PERSON, tag=TAG, errors=(Code.NOT_FOUND,))
+@operation("DELETE", "/sessions/current", allow=IN_PERSON, tag=TAG)
 async def sign_out(call: Call) -> None:
     """Sign this browser out.
 
     Closes its sockets and takes the cookie away.
     """
     call.end_session()
-    await call.services.people.sessions.end(call.principal.id, call.principal.session)
+    await call.services.people.sessions.sign_out(call.principal.id, call.principal.session)
 
 
 @operation("GET", "/sessions", allow=IN_PERSON, tag=TAG)
@@ -93,7 +93,7 @@ async def revoke_session(call: Call, session: SessionId) -> None:
 
     Its sockets close at once.
     """
-    await call.services.people.sessions.end(call.principal.id, session)
+    await call.services.people.sessions.revoke(call.principal.id, session)
 
 
 @operation("DELETE", "/sessions", allow=IN_PERSON, tag=TAG)

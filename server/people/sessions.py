@@ -119,7 +119,11 @@ class Sessions:
         live.sort(key=lambda session: (session.id == current, session.seen_at), reverse=True)
         return [self.view(session, current) for session in live]
 
-    async def end(self, person: str, session: str) -> None:
+    async def sign_out(self, person: str, session: str) -> None:
+        """Ends the sign-in that asks, and closes its sockets. Ended already, it stays so."""
+        await self._store.transact(lambda tx: self._end(tx, person, [session]))
+
+    async def revoke(self, person: str, session: str) -> None:
         """Ends one of one's own sign-ins and closes its sockets. Raises `not_found`."""
         if not await self._store.transact(lambda tx: self._end(tx, person, [session])):
             raise VouchError(Code.NOT_FOUND)

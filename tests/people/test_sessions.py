@@ -98,13 +98,15 @@ async def test_ending_one_tells_the_inbox(world: World) -> None:
     other = await world.join("chen")
     _, session, token = await world.people.sessions.sign_in("lin", PASSWORD, "192.0.2.1", "")
     with pytest.raises(VouchError, match="not_found"):
-        await world.people.sessions.end(other.id, session.id)
+        await world.people.sessions.revoke(other.id, session.id)
     assert await world.people.authenticate_session(token) is not None
-    await world.people.sessions.end(me.id, session.id)
+    await world.people.sessions.revoke(me.id, session.id)
     assert await world.people.authenticate_session(token) is None
     assert await world.news(me.id) == [("session_ended", {"sessions": [session.id]})]
     with pytest.raises(VouchError, match="not_found"):
-        await world.people.sessions.end(me.id, session.id)
+        await world.people.sessions.revoke(me.id, session.id)
+    await world.people.sessions.sign_out(me.id, session.id)  # twice is once
+    assert await world.news(me.id) == []
 
 
 async def test_ending_all_others_keeps_this_one(world: World) -> None:

@@ -25,6 +25,8 @@ RING_ENTRIES = 256
 RING_BYTES = 1024 * 1024
 _HELD = 2_000
 _READ = 500
+#: The longest pause, in seconds, between two looks for an entry that was announced and is not in the log.
+_LONGEST_PAUSE = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +52,7 @@ class Gate:
     """
 
     __slots__ = (
+        "_announced",
         "_hole",
         "_passed",
         "_read",
@@ -90,6 +93,8 @@ class Gate:
         self._ring: deque[Passed] = deque()
         self._ring_bytes = 0
         self._waiting: dict[int, Entry] = {}
+        #: the highest number that anybody has spoken of; what lies before it is fetched even if it was not held
+        self._announced = 0
         self._hole: asyncio.Task[None] | None = None
 
     def open_at(self, seq: int, n: int) -> None:
@@ -112,6 +117,7 @@ class Gate:
             if self._waiting:
                 self._drain()
             return
+        self._announced = max(self._announced, entry.seq)
         if len(self._waiting) < _HELD:
             self._waiting[entry.seq] = entry
         self._watch_hole()
@@ -150,7 +156,8 @@ class Gate:
         self._ring_bytes += len(frame)
         while len(self._ring) > RING_ENTRIES or (self._ring_bytes > RING_BYTES and len(self._ring) > 1):
             self._ring_bytes -= len(self._ring.popleft().frame)
-        for subscriber in self.subscribers:
+        # A copy: a subscriber that is too slow may be closed by this very frame, and then leaves the set.
+        for subscriber in tuple(self.subscribers):
             subscriber.send(frame)
         DELIVERED.inc(len(self.subscribers))
         self._passed(self, entry)
@@ -161,20 +168,17 @@ class Gate:
         self._watch_hole()
 
     def _watch_hole(self) -> None:
-        if self._waiting and self.is_open and self._hole is None:
+        if self._announced > self.delivered and self.is_open and self._hole is None:
             self._hole = asyncio.create_task(self._fill(), name="gate hole")
 
     async def _fill(self) -> None:
-        """Reads from the log what is missing before the newest entry that waits."""
+        """Reads from the log what is missing up to the newest entry that was announced."""
+        pause = HOLE_WAIT
         try:
             await asyncio.sleep(HOLE_WAIT)
-            while self._waiting:
-                for stale in [number for number in self._waiting if number <= self.delivered]:
-                    del self._waiting[stale]
-                if not self._waiting:
-                    return
+            while self._announced > self.delivered:
                 HOLES.inc()
-                first, last = self.delivered + 1, max(self._waiting)
+                first, last = self.delivered + 1, self._announced
                 try:
                     missing = await self._read(self.ch, first, min(last, first + _READ - 1))
                 except StoreError:
@@ -184,8 +188,11 @@ class Gate:
                     self._waiting.setdefault(entry.seq, entry)
                 while (waiting := self._waiting.pop(self.delivered + 1, None)) is not None:
                     self._deliver(waiting)
-                if not missing and self._waiting:
+                for stale in [number for number in self._waiting if number <= self.delivered]:
+                    del self._waiting[stale]
+                if self.delivered < first:
                     # Announced, but not (yet) readable: the bus is faster than the majority read.
-                    await asyncio.sleep(HOLE_WAIT)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE)
         finally:
             self._hole = None

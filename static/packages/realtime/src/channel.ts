@@ -28,8 +28,8 @@ export interface ChannelUpcalls {
   wanted(): void
   /** Every event, for those who listen. */
   emit<Name extends keyof ChannelEvents>(name: Name, ...values: ChannelEvents[Name]): void
-  /** Entries up to this number will not be delivered any more. */
-  passed(seq: number): void
+  /** The next entries need not follow those before: what is acknowledged may never come by here. */
+  parted(): void
   fault(what: string, detail: unknown): void
 }
 
@@ -48,6 +48,8 @@ export class Channel {
   readonly #up: ChannelUpcalls
   /** What `last` was when the pending subscription was asked for. */
   #after: number | null = null
+  /** `last` is a number of an earlier epoch: it means nothing any more, which the listeners have not been told yet. */
+  #foreign = false
   #holes = 0
   #tries = 0
   #rest: Cancel | null = null
@@ -71,6 +73,7 @@ export class Channel {
     this.#rest = null
     this.phase = 'closed'
     this.last = null
+    this.#foreign = false
     this.info = null
     this.online = NOBODY
     return subscribed
@@ -90,8 +93,16 @@ export class Channel {
   ask(rid: number): Want {
     this.phase = 'asked'
     this.rid = rid
-    this.#after = this.last
-    return this.last === null ? { ch: this.ch } : { ch: this.ch, after: this.last }
+    this.#after = this.#foreign ? null : this.last
+    return this.#after === null ? { ch: this.ch } : { ch: this.ch, after: this.#after }
+  }
+
+  /**
+   * The epoch has changed. What has been asked for is answered by a gap, unless the connection is lost before; then the
+   * next hello carries the new epoch, and only we know that our place is of the old one.
+   */
+  renumbered(): void {
+    this.#foreign = this.last !== null
   }
 
   /** The connection is gone. */
@@ -107,8 +118,10 @@ export class Channel {
     this.phase = 'live'
     this.#tries = 0
     // A head before our own place is a gap, whether the server says so or not.
-    const gap = frame.gap ?? (this.#after !== null && frame.head < this.#after ? 'ahead' : null)
+    const ahead = this.#after !== null && frame.head < this.#after
+    const gap = frame.gap ?? (this.#foreign ? 'epoch' : ahead ? 'ahead' : null)
     const fresh = this.#after === null
+    this.#foreign = false
     if (gap !== null || fresh) this.last = frame.head
     this.info = {
       head: frame.head,
@@ -121,7 +134,7 @@ export class Channel {
       signal: frame.signal ?? false,
     }
     if (gap !== null) this.#reset(gap)
-    else if (fresh) this.#up.passed(frame.head)
+    else if (fresh) this.#up.parted()
     this.#up.emit('info', this.info)
   }
 
@@ -178,7 +191,7 @@ export class Channel {
       return
     }
     this.phase = 'refused'
-    this.#up.passed(Infinity)
+    this.#up.parted()
     this.#up.emit('dropped', code)
   }
 
@@ -211,7 +224,7 @@ export class Channel {
   }
 
   #reset(reason: ResetReason): void {
-    this.#up.passed(this.last ?? 0)
+    this.#up.parted()
     this.#up.emit('reset', reason)
   }
 

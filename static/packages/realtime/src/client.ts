@@ -89,7 +89,7 @@ export class Client implements Realtime {
       rid: () => this.#nextRid(),
       open: () => this.#connection.open,
       send,
-      passed: (ch, seq) => this.#outbox.passed(ch, seq),
+      parted: (ch) => this.#outbox.parted(ch),
       fault,
     })
     this.#requests = new Requests(environment, send, () => this.#nextRid())
@@ -219,6 +219,7 @@ export class Client implements Realtime {
     // The browser's cookie may belong to somebody else by now: nothing of this person may be sent under that name.
     if (this.who !== null && this.who !== welcome.who) return 'Somebody else has signed in.'
     this.who = welcome.who
+    if (this.epoch !== null && this.epoch !== welcome.epoch) this.#subscriptions.renumbered()
     this.epoch = welcome.epoch
     this.#openInbox(welcome.who)
     return undefined

@@ -188,9 +188,9 @@ export class Outbox {
     }
   }
 
-  /** Entries up to `seq` will not come one by one any more (a reset, or nobody listens): acknowledged ones need not wait. */
-  passed(ch: string, seq: number): void {
-    const sent = this.#lanes.get(ch)?.items.filter((item) => item.state === 'sent' && (item.seq ?? 0) <= seq) ?? []
+  /** The channel's run of entries has broken off (a reset, or nobody listens): acknowledged appends wait no longer. */
+  parted(ch: string): void {
+    const sent = this.#lanes.get(ch)?.items.filter((item) => item.state === 'sent') ?? []
     for (const item of sent) this.#drop(item)
     if (sent.length) this.#touch(ch)
   }

@@ -13,8 +13,8 @@ export interface SubscriptionsUpcalls {
   /** Hello is said: frames may go out. */
   open(): boolean
   send(frame: ClientFrame): void
-  /** Entries of this channel up to `seq` will not be delivered one by one any more. */
-  passed(ch: string, seq: number): void
+  /** The channel's run of entries has broken off: what is acknowledged may never come by. */
+  parted(ch: string): void
   fault(what: string, detail: unknown): void
 }
 
@@ -50,7 +50,7 @@ export class Subscriptions {
       const channel = new Channel(ch, this.#environment, {
         wanted: () => this.#flushSoon(),
         emit: (name, ...values) => this.emit(ch, name, ...values),
-        passed: (seq) => this.#up.passed(ch, seq),
+        parted: () => this.#up.parted(ch),
         fault: (what, detail) => this.#up.fault(what, detail),
       })
       this.#held.set(ch, (held = { channel, handles: new Set() }))
@@ -68,7 +68,7 @@ export class Subscriptions {
       this.#leaving.add(ch)
       this.#flushSoon()
     }
-    this.#up.passed(ch, Infinity)
+    this.#up.parted(ch)
   }
 
   emit<Name extends keyof ChannelEvents>(ch: string, name: Name, ...values: ChannelEvents[Name]): void {
@@ -97,6 +97,11 @@ export class Subscriptions {
   /** What was asked for was not heard: asks again. */
   repeat(): void {
     for (const { channel } of this.#held.values()) channel.unanswered()
+  }
+
+  /** The epoch has changed: numbers kept from before mean nothing. */
+  renumbered(): void {
+    for (const { channel } of this.#held.values()) channel.renumbered()
   }
 
   lost(): void {

@@ -204,6 +204,25 @@ describe('resuming', () => {
     expect(lines).toEqual([`reset ${gap}`, '51'])
   })
 
+  it('does not forget a change of epoch when the connection is lost before the channel is answered', async () => {
+    const { world, lines, wire } = await room({ head: 2 })
+    wire.drop(1006)
+    await world.pass(300)
+    world.wire.accept()
+    expect(world.wire.after(ROOM)).toBe(2)
+    world.wire.welcome(LIN, 'e2')
+    world.wire.drop(1006)
+    await world.pass(600)
+    const last = world.wire
+    last.accept()
+    expect(last.heard[0]).toMatchObject({ epoch: 'e2' })
+    expect(last.after(ROOM)).toBeUndefined()
+    last.welcome(LIN, 'e2')
+    last.subscribed(ROOM, { head: 7 })
+    last.say(...live(8))
+    expect(lines).toEqual(['reset epoch', '8'])
+  })
+
   it('sees by itself that the log is shorter than it was', async () => {
     const { world, lines, wire } = await room({ head: 9 })
     wire.drop(1006)

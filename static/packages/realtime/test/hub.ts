@@ -10,7 +10,8 @@ export type Mishap = 'none' | 'drop' | 'double' | 'swap' | 'cut'
 export class Hub {
   epoch = 'e1'
   readonly logs = new Map<string, Entry[]>()
-  /** How often each client id was acknowledged to the client; by the log's rule it is in there once. */
+  /** How many of the client's next appends find the connection cut before they arrive. */
+  deaf = 0
   #wire: Wire | null = null
   #live = new Map<string, true>()
   #mishaps: Mishap[] = []
@@ -31,6 +32,7 @@ export class Hub {
 
   calm(): void {
     this.#mishaps = []
+    this.deaf = 0
   }
 
   /** Somebody else appends. */
@@ -58,7 +60,13 @@ export class Hub {
     this.#live.clear()
     this.#held = null
     wire.answer = (frame) => {
-      if (this.#wire === wire) this.#hear(frame)
+      if (this.#wire !== wire) return
+      if (frame.t === 'append' && this.deaf > 0) {
+        this.deaf -= 1
+        this.cut()
+      } else {
+        this.#hear(frame)
+      }
     }
     wire.accept()
   }

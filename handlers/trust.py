@@ -46,12 +46,19 @@ WORDS = {
         fingerprint="Its SHA-256 fingerprint, as the server's terminal shows it:",
         then="Then, on your device:",
         steps=(
-            ("iPhone, iPad", "Settings › Profile downloaded › Install. Then Settings › General › About › "
-             "Certificate Trust Settings: switch on “Vouch local authority”."),
-            ("Android", "Settings › Security › More security settings › Install from storage › CA certificate. "
-             "Choose the downloaded file."),
+            (
+                "iPhone, iPad",
+                "Settings › Profile downloaded › Install. Then General › About › Certificate Trust Settings: on.",
+            ),
+            (
+                "Android",
+                "Settings › Security › More security settings › Install from storage › CA certificate › the file.",
+            ),
             ("macOS", "Open the file, add it to the System keychain, open it there and set Trust to Always Trust."),
-            ("Windows", "Open the file › Install certificate › Local computer › Trusted Root Certification Authorities."),
+            (
+                "Windows",
+                "Open the file › Install certificate › Local computer › Trusted Root Certification Authorities.",
+            ),
             ("Firefox", "Settings › Privacy & Security › Certificates › View certificates › Authorities › Import."),
         ),
         other_lang="zh-CN",
@@ -67,7 +74,10 @@ WORDS = {
         fingerprint="证书的 SHA-256 指纹，应与服务器终端显示的一致：",
         then="然后在你的设备上：",
         steps=(
-            ("iPhone、iPad", "设置 › 已下载描述文件 › 安装。再到 设置 › 通用 › 关于本机 › 证书信任设置，打开“Vouch local authority”。"),
+            (
+                "iPhone、iPad",
+                "设置 › 已下载描述文件 › 安装。再到 通用 › 关于本机 › 证书信任设置，把它打开。",
+            ),
             ("安卓", "设置 › 安全 › 更多安全设置 › 从存储设备安装 › CA 证书，选择下载的文件。"),
             ("macOS", "打开文件，加入“系统”钥匙串，在那里双击它，把“信任”设为“始终信任”。"),
             ("Windows", "打开文件 › 安装证书 › 本地计算机 › 受信任的根证书颁发机构。"),
@@ -81,7 +91,7 @@ WORDS = {
 
 def fingerprint(ca_cert_pem: bytes) -> str:
     """SHA-256 of the certificate in pairs of capitals, as every system shows it."""
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca_cert_pem.decode())).hexdigest(":").upper()
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(ca_cert_pem.decode())).digest().hex(":").upper()
 
 
 def terminal_code(url: str) -> str:
@@ -100,7 +110,9 @@ class TrustPage(RequestHandler):
         lang = self.get_query_argument("lang", "")
         if lang not in WORDS:
             lang = "zh-CN" if self.get_browser_locale().code.startswith("zh") else "en"
-        code = segno.make(self._origin + "/trust", error="m").svg_inline(scale=5, border=2, dark="#1f2a37", light="#fff")
+        code = segno.make(self._origin + "/trust", error="m").svg_inline(
+            scale=5, border=2, dark="#1f2a37", light="#fff"
+        )
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")

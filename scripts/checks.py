@@ -64,7 +64,7 @@ def lengths(root: Path = ROOT) -> Outcome:
 def checks() -> list[Check]:
     python = sys.executable
     bin = Path(python).parent
-    found = [
+    return [
         Check("types", command(python, "-m", "mypy")),
         Check("web", command("npm", "run", "--silent", "check")),
         Check("format", command(str(bin / "ruff"), "format", "--check", ".")),
@@ -73,7 +73,6 @@ def checks() -> list[Check]:
         Check("lengths", lengths),
         Check("generated files", command(python, "-m", "scripts.generate", "--check")),
     ]
-    return found
 
 
 def main() -> int:

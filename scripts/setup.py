@@ -85,7 +85,9 @@ def run(*command: str | Path) -> None:
         lines = text.splitlines()
         shown = lines if len(lines) <= 16 else [*lines[:6], "…", *lines[-9:]]
         print("\n".join("    " + line for line in shown), file=sys.stderr)
-        raise SetupError(f"`{Path(command[0]).name} {' '.join(map(str, command[1:3]))} …` failed; the whole log is {LOG}.")
+        raise SetupError(
+            f"`{Path(command[0]).name} {' '.join(map(str, command[1:3]))} …` failed; the whole log is {LOG}."
+        )
 
 
 # -- Python
@@ -135,7 +137,7 @@ def make_environment() -> None:
 def install(extras: frozenset[str]) -> None:
     wanted = requirements(extras)
     uv = VENV / "bin" / "uv"
-    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--constraint", LOCK]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--constraint", LOCK]
     try:
         if not uv.exists():
             run(*pip, "uv")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 
-from server.commands import COMMANDS, parser
+from server.commands import COMMANDS, load, overview
 from server.errors import StartupError
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """The exit status: 0 after a normal stop, 130 after Ctrl-C during the start."""
-    words = list(arguments)
-    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help") and words[0].startswith("-")):
-        words.insert(0, "serve")
-    chosen = parser().parse_args(words)
+    if words and words[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    name, options = ("serve", words) if not words or words[0].startswith("-") else (words[0], words[1:])
+    if name not in COMMANDS:
+        print(f"vouch: There is no command {name!r}. There are: {', '.join(COMMANDS)}.", file=sys.stderr)
+        return 2
     try:
-        return COMMANDS[chosen.command].run(chosen)
+        command = load(name)
+        parser = argparse.ArgumentParser(prog=f"python -m server {name}", description=COMMANDS[name])
+        command.add_arguments(parser)
+        return command.run(parser.parse_args(options))
     except StartupError as error:
         print("vouch:", " ".join(str(error).split()), file=sys.stderr)
         return error.exit_status

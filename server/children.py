@@ -52,6 +52,7 @@ class Child:
         self._tether_mode = tether_mode
         self._process: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
+        self._deadline = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -62,20 +63,23 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Returns when the process is ready. Raises StartupError `child_failed` naming the log file."""
-        self._spawn()
-        deadline = time.monotonic() + self._start_seconds
-        while not self._is_ready(deadline):
+        """`spawn`, then `wait`."""
+        self.spawn()
+        self.wait()
+
+    def wait(self) -> None:
+        """Returns when the process is ready. Raises StartupError `child_failed` naming the log file, or `disk_full`."""
+        while not self._is_ready():
             time.sleep(_POLL_SECONDS)
 
     async def restart(self) -> None:
         """As `start`, without holding the event loop."""
-        self._spawn()
-        deadline = time.monotonic() + self._start_seconds
-        while not self._is_ready(deadline):
+        self.spawn()
+        while not self._is_ready():  # noqa: ASYNC110 - nobody tells us when another process is ready
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _spawn(self) -> None:
+    def spawn(self) -> None:
+        """Starts the process without waiting until it is ready."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("children are started from the main thread: they die with the thread that starts them")
         if self.log_path.exists() and self.log_path.stat().st_size > _LOG_LIMIT_BYTES:
@@ -94,6 +98,7 @@ class Child:
             )
         finally:
             os.close(descriptor)
+        self._deadline = time.monotonic() + self._start_seconds
         self._pid_path.write_text(f"{self._process.pid}\n")
 
     def _printed(self) -> str:
@@ -101,12 +106,12 @@ class Child:
             file.seek(self._log_offset)
             return file.read(65536).decode("utf-8", "replace")
 
-    def _is_ready(self, deadline: float) -> bool:
+    def _is_ready(self) -> bool:
         if not self.alive:
             raise self._failure("ended while it started")
         if self._ready(self._printed()):
             return True
-        if time.monotonic() > deadline:
+        if time.monotonic() > self._deadline:
             self.stop()
             raise self._failure(f"was not ready within {self._start_seconds:.0f} s")
         return False

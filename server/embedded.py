@@ -20,7 +20,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,6 @@ from server.data_directory import DataDirectory, startup_errors
 from server.errors import StartupError
 from server.keys import Keys, load_keys
 from server.settings import Settings
-from server.store import provision
 
 USER = "vouch"
 
@@ -58,26 +57,45 @@ class Embedded:
         self.redis_url = settings.redis_url
         self._children: list[Child] = []
         self._port = 0
+        self._provisioned = directory.path / "database.user"
 
     def start(self) -> None:
-        """Raises StartupError: `embedded_missing`, `child_failed`, `disk_full`, `secrets_mismatch`."""
-        try:
-            with startup_errors(self._directory.path):
-                if not self.redis_url:
-                    self._start_redis()
-                if not self.mongodb_uri:
-                    self._start_database()
-                endpoints = {"database_port": self._port, "redis_url": self.redis_url}
-                self._directory.endpoints.write_text(json.dumps(endpoints))
-        except BaseException:
-            self.stop()
-            raise
+        """`spawn`, then `wait`."""
+        self.spawn()
+        self.wait()
+
+    def spawn(self) -> None:
+        """Starts the children and returns while they are still busy. Raises StartupError `embedded_missing`."""
+        with self._undone_by_errors():
+            if not self.redis_url:
+                self._spawn_redis()
+            if not self.mongodb_uri:
+                self._spawn_database()
+
+    def wait(self) -> None:
+        """Returns when everything answers. Raises StartupError: `child_failed`, `disk_full`, `secrets_mismatch`."""
+        with self._undone_by_errors():
+            for child in self._children:
+                child.wait()
+            if not self.mongodb_uri:
+                self._admit()
+            endpoints = {"database_port": self._port, "redis_url": self.redis_url}
+            self._directory.endpoints.write_text(json.dumps(endpoints))
 
     def stop(self) -> None:
         """Ends the children; done twice it does nothing."""
         self._directory.endpoints.unlink(missing_ok=True)
         while self._children:
             self._children.pop().stop()
+
+    @contextmanager
+    def _undone_by_errors(self) -> Iterator[None]:
+        try:
+            with startup_errors(self._directory.path):
+                yield
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> Self:
         self.start()
@@ -94,7 +112,7 @@ class Embedded:
 
     # -- the database
 
-    def _start_database(self) -> None:
+    def _spawn_database(self) -> None:
         program = _script("secantusd-py")
         storage = self._directory.path / "database"
         storage.mkdir(mode=0o700, exist_ok=True)
@@ -105,9 +123,10 @@ class Embedded:
         pid_path = self._directory.run / "secantusd.pid"
         _wait_for_predecessor(pid_path, str(storage))
 
-        def command(*flags: str) -> list[str]:
-            fixed = ["--config", str(config), "--storage-path", str(storage), "--sync-on-commit", "--host", "127.0.0.1"]
-            return [str(program), *fixed, "--port", str(self._port), *flags]
+        def command() -> list[str]:
+            words = [str(program), "--config", str(config), "--storage-path", str(storage), "--sync-on-commit"]
+            words += ["--host", "127.0.0.1", "--port", str(self._port)]
+            return [*words, "--auth"] if self._provisioned.exists() else words
 
         def listening(printed: str) -> bool:
             found = _LISTENING.search(printed)
@@ -116,22 +135,20 @@ class Embedded:
             self._port = int(found[1])
             return True
 
-        def child(command: Callable[[], Sequence[str]]) -> Child:
-            log = self._directory.logs / "database.log"
-            return Child("database", command=command, ready=listening, log_path=log, pid_path=pid_path)
+        log = self._directory.logs / "database.log"
+        self._database = Child("database", command=command, ready=listening, log_path=log, pid_path=pid_path)
+        self._children.append(self._database)
+        self._database.spawn()
 
-        provisioned = self._directory.path / "database.user"
-        if not provisioned.exists():
-            open_database = child(command)
-            open_database.start()
-            try:
-                provision.create_user(f"mongodb://127.0.0.1:{self._port}/", USER, self._keys.database_password)
-            finally:
-                open_database.stop()
-            provisioned.write_text(f"{USER}\n")
-        database = child(lambda: command("--auth"))
-        self._children.append(database)
-        database.start()
+    def _admit(self) -> None:
+        """Makes sure that the database lets us in and nobody else; at the very first start this restarts it."""
+        from server.store import provision  # loads the driver, which takes as long as the database itself
+
+        if not self._provisioned.exists():
+            provision.create_user(f"mongodb://127.0.0.1:{self._port}/", USER, self._keys.database_password)
+            self._provisioned.write_text(f"{USER}\n")
+            self._database.stop()
+            self._database.start()
         self.mongodb_uri = _uri(self._port, self._keys)
         if not provision.accepts(self.mongodb_uri):
             raise StartupError(
@@ -142,10 +159,9 @@ class Embedded:
 
     # -- Redis
 
-    def _start_redis(self) -> None:
+    def _spawn_redis(self) -> None:
         program = _valkey_server()
-        sockets = _socket_directory(self._directory.run)
-        path = sockets / "redis.sock"
+        path = _socket_directory(self._directory.run) / "redis.sock"
         path.unlink(missing_ok=True)
         command = [str(program), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
         command += ["--save", "", "--appendonly", "no", "--dir", str(self._directory.run), "--daemonize", "no"]
@@ -157,7 +173,7 @@ class Embedded:
             pid_path=self._directory.run / "redis.pid",
         )
         self._children.append(redis)
-        redis.start()
+        redis.spawn()
         self.redis_url = f"unix://{quote(str(path))}"
 
 

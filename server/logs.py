@@ -16,7 +16,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 #: names of values that are never written down, alone or as the end of a longer name (`access_token`)
 SECRET = frozenset(
-    "password passphrase secret token authorization cookie cookies credentials body text phone birth_date content".split()
+    (
+        *("password", "passphrase", "secret", "token", "authorization", "cookie", "cookies", "credentials"),
+        *("body", "text", "content", "phone", "birth_date"),
+    )
 )
 #: user and password inside an address such as mongodb://vouch:…@127.0.0.1
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")

@@ -28,7 +28,7 @@ def become(parent: int, command: Sequence[str]) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the kernel knew of our wish
         sys.exit(1)
-    os.execv(command[0], list(command))
+    os.execv(command[0], list(command))  # noqa: S606 - no shell is wanted
 
 
 def watch(command: Sequence[str]) -> int:

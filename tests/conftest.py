@@ -116,7 +116,8 @@ def run(io_loop: IOLoop) -> Run[Any]:
     """`run(coroutine)` runs it to its end on the test's loop: for fixtures and for bodies under `@given`."""
 
     def run(coroutine: Coroutine[Any, Any, T]) -> T:
-        return io_loop.run_sync(lambda: coroutine, timeout=RUN_TIMEOUT)
+        result: T = io_loop.run_sync(lambda: coroutine, timeout=RUN_TIMEOUT)
+        return result
 
     return run
 
@@ -126,9 +127,7 @@ def services(settings: Settings, keys: Keys, run: Run[Any]) -> Iterator[Services
     """All services, started on the test's loop."""
     from server.services import Services
 
-    services = Services(
-        settings, keys, SystemClock(), mongodb_uri=settings.mongodb_uri, redis_url=settings.redis_url
-    )
+    services = Services(settings, keys, SystemClock(), mongodb_uri=settings.mongodb_uri, redis_url=settings.redis_url)
     run(services.start())
     yield services
     run(services.stop())

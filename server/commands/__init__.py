@@ -1,33 +1,42 @@
-"""The commands of `python -m server`, one module each; `COMMANDS` is the list that the parser is made from."""
+"""The commands of `python -m server`, one module each. A module is loaded when its command is called.
+
+A command offers `add_arguments(parser)` and `run(arguments) -> exit status`; `run` raises StartupError for what is told
+in one line.
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
-from server.commands import admin, serve
+#: name of the command and of its module → one line for --help
+COMMANDS = {
+    "serve": "run the hub until Ctrl-C or SIGTERM",
+    "admin": "make an administrator",
+}
 
 
 class Command(Protocol):
     """What a module in here offers."""
 
-    #: one line for --help
-    SUMMARY: str
-
     def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
 
-    def run(self, arguments: argparse.Namespace, /) -> int:
-        """Returns the exit status; raises StartupError for what is told in one line."""
+    def run(self, arguments: argparse.Namespace, /) -> int: ...
 
 
-COMMANDS: dict[str, Command] = {"serve": serve, "admin": admin}
+def load(name: str) -> Command:
+    """The module of one of the `COMMANDS`."""
+    return cast(Command, import_module(f"server.commands.{name}"))
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python -m server", description="Vouch, a realtime hub. Without a command it serves."
-    )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, command in COMMANDS.items():
-        command.add_arguments(commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY))
-    return top
+def overview() -> str:
+    """What --help prints."""
+    lines = [
+        "usage: python -m server [COMMAND] [options]",
+        "",
+        "Vouch, a realtime hub. Without a command it serves.",
+        "",
+    ]
+    lines += [f"  {name:<10}{summary}" for name, summary in COMMANDS.items()]
+    return "\n".join([*lines, "", "python -m server COMMAND --help lists the options of a command."])

@@ -15,8 +15,6 @@ from server.errors import StartupError, VouchError
 from server.services import Services
 from server.settings import Settings, load
 
-SUMMARY = "make an administrator"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -97,9 +97,9 @@ def test_a_first_start_that_was_interrupted_is_repeated(home: Home) -> None:
         pass
     (home.directory.path / "database.user").unlink()
     (home.directory.path / "secrets" / "database").unlink()
-    with home.embedded(load_keys(home.settings.secrets_path)) as children:
-        with MongoClient[dict[str, object]](children.mongodb_uri) as client:
-            assert client.test.words.find_one() is None
+    keys = load_keys(home.settings.secrets_path)
+    with home.embedded(keys) as children, MongoClient[dict[str, object]](children.mongodb_uri) as client:
+        assert client.test.words.find_one() is None
 
 
 def test_a_lost_password_is_said_so(home: Home) -> None:
@@ -177,7 +177,7 @@ class TestSocketPath:
     def test_a_long_data_directory_gets_a_short_private_place(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(embedded_module.tempfile, "gettempdir", lambda: str(tmp_path))
+        monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
         run = tmp_path / ("long" * 30) / "run"
         short = embedded_module._socket_directory(run)
         assert short.parent == tmp_path
@@ -186,7 +186,7 @@ class TestSocketPath:
         assert embedded_module._socket_directory(tmp_path / "r") == tmp_path / "r"
 
     def test_a_place_that_others_can_enter_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(embedded_module.tempfile, "gettempdir", lambda: str(tmp_path))
+        monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
         run = tmp_path / ("long" * 30) / "run"
         embedded_module._socket_directory(run).chmod(0o777)
         with pytest.raises(StartupError, match="belongs to somebody else"):
@@ -287,7 +287,10 @@ class TestChild:
 
     async def test_a_child_that_cannot_come_back_is_tried_again(self, tmp_path: Path) -> None:
         flag = tmp_path / "broken"
-        script = f"import pathlib, sys, time; pathlib.Path({str(flag)!r}).exists() and sys.exit('no'); print('ready'); time.sleep(60)"
+        script = (
+            f"import pathlib, sys, time; pathlib.Path({str(flag)!r}).exists() and sys.exit('no'); "
+            "print('ready'); time.sleep(60)"
+        )
         child = self.child(tmp_path, script)
         child.start()
         flag.touch()

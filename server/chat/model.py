@@ -39,12 +39,21 @@ class Member(msgspec.Struct, frozen=True):
     joined_at: Millis
 
 
+class MemberPosition(msgspec.Struct, frozen=True):
+    """How far another member has read, and received."""
+
+    person: str
+    read: Seq
+    delivered: Seq
+
+
 class Conversation(msgspec.Struct, frozen=True):
     """A conversation as one member sees it.
 
     `title` is empty for direct ones. `head` and `n` are the newest entry's numbers, `last` the newest entry worth a
     preview, `active_at` its time; `read`, `read_n` and `delivered` are the member's own positions (unread = n − read_n)
-    and `first` the lowest entry they may see. `closed`: nothing can be written any more.
+    and `first` the lowest entry they may see. `closed`: nothing can be written any more. `positions` are the other
+    members' (left empty where there are more than 50 of them).
     """
 
     id: str
@@ -65,6 +74,7 @@ class Conversation(msgspec.Struct, frozen=True):
     read_n: Seq
     delivered: Seq
     first: Seq
+    positions: list[MemberPosition]
 
 
 class Conversations(msgspec.Struct, frozen=True):

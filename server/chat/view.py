@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
-from server.chat.model import Conversation, Conversations, Member, Room
+from server.chat.model import Conversation, Conversations, Member, MemberPosition, Room
 from server.chat.repo import ConversationRepo
 from server.clock import to_ms
 from server.errors import Code, VouchError
@@ -17,6 +17,7 @@ from server.realtime.positions import Mark
 
 #: Conversations whose state is looked up at once.
 _AT_ONCE = 8
+_POSITIONS_SHOWN = 50
 
 
 class Cards(Protocol):
@@ -97,7 +98,15 @@ class ConversationView:
             read_n=max(mark.read_n, before),
             delivered=mark.delivered,
             first=membership.first,
+            positions=await self._positions(person, room),
         )
+
+    async def _positions(self, person: str, room: Room) -> list[MemberPosition]:
+        others = [other for other in room.members if other != person]
+        if len(others) > _POSITIONS_SHOWN:
+            return []
+        marks = await self._hub.positions.among(room.ch, others)
+        return [MemberPosition(other, mark.read, mark.delivered) for other, mark in marks.items()]
 
 
 def _rank(at: datetime | None) -> float:

@@ -70,17 +70,25 @@ class Appender:
     """Numbers entries and makes them durable.
 
     `publish` is called for each durable entry, in order per channel, repeats included (somebody may have died between
-    insert and publish). `digest_key` keys the digests of bodies, so that a deleted word cannot be guessed from one.
+    insert and publish); `doubt` when an append is refused though it may be, or become, durable. `digest_key` keys the
+    digests of bodies, so that a deleted word cannot be guessed from one.
     """
 
     def __init__(
-        self, log: EntryLog, clock: Clock, node: str, digest_key: bytes, publish: Callable[[Accepted], None]
+        self,
+        log: EntryLog,
+        clock: Clock,
+        node: str,
+        digest_key: bytes,
+        publish: Callable[[Accepted], None],
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log
         self._clock = clock
         self._node = node
         self._digest_key = digest_key[:64]
         self._publish = publish
+        self.doubt = doubt
         self._lanes = [_Lane(self) for _ in range(LANES)]
         self._flying: dict[str, _Ticket] = {}
         self._acks: OrderedDict[str, tuple[bytes, Accepted]] = OrderedDict()
@@ -230,6 +238,7 @@ class _Lane:
                 await self._commit(batch)
             except Exception:  # the appender never dies: one batch is told, the next one is tried
                 log.exception("append batch failed")
+                self._appender.doubt()
                 for ticket in batch:
                     self.heads.pop(ticket.draft.ch, None)
                     _refuse(ticket, VouchError(Code.TRY_LATER, retry_after=1.0))
@@ -250,9 +259,7 @@ class _Lane:
         pending, pause = batch, 0.005
         while pending:
             try:
-                for ch in {ticket.draft.ch for ticket in pending}:
-                    if ch not in self.heads:
-                        self._remember(ch, await self._appender._log.head(ch))
+                await self._know({ticket.draft.ch for ticket in pending})
                 rows = self._number(pending)
                 APPEND_BATCH.observe(len(rows))
                 await self._appender._log.insert(rows)
@@ -268,6 +275,14 @@ class _Lane:
             for ticket, row in zip(pending, rows, strict=True):
                 self._accept(ticket, row)
             return
+
+    async def _know(self, channels: set[str]) -> None:
+        """Reads the heads that are not known. The known ones are touched first, so that none of them makes room."""
+        known = channels & self.heads.keys()
+        for ch in known:
+            self.heads.move_to_end(ch)
+        for ch in channels - known:
+            self._remember(ch, await self._appender._log.head(ch))
 
     def _number(self, pending: list[_Ticket]) -> list[Document]:
         at = self._appender._clock.now()
@@ -304,6 +319,7 @@ class _Lane:
             if ticket.future.done():
                 continue
             if time.monotonic() - ticket.since > PATIENCE:
+                self._appender.doubt()
                 _refuse(ticket, VouchError(Code.TRY_LATER, retry_after=2.0))
         left = [ticket for ticket in pending if not ticket.future.done()]
         try:

@@ -107,6 +107,8 @@ class RedisBus:
         topic = _PREFIX + ch.encode()
         if topic in self._joined:
             self._joined.discard(topic)
+            # An unanswered one would make the next join wait for an answer that nobody has asked for.
+            self._confirmations.pop(topic, None)
             self._changes.put_nowait((False, topic))
 
     def publish(self, ch: str, payload: bytes) -> None:
@@ -122,13 +124,21 @@ class RedisBus:
             if self._outgoing:
                 self._flush.set()
             try:
-                async with self._redis.pipeline(transaction=False) as pipe:
-                    for topic, payload in batch:
-                        pipe.publish(topic, payload)
-                    await pipe.execute()
+                try:
+                    await self._publish(batch)
+                except _FAULTS:  # a connection that was lost while idle is noticed only now; gates let through once
+                    await self._publish(batch)
             except _FAULTS as fault:
                 log.warning("bus cannot publish; other nodes will find it in the log", fault=type(fault).__name__)
                 await asyncio.sleep(0.2)
+            except Exception:
+                log.exception("bus sender failed; it goes on")
+
+    async def _publish(self, batch: list[tuple[bytes, bytes]]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for topic, payload in batch:
+                pipe.publish(topic, payload)
+            await pipe.execute()
 
     async def _listen(self) -> None:
         """Keeps one subscription alive; after each loss joins everything again and then tells the hub."""
@@ -146,9 +156,11 @@ class RedisBus:
                     BUS_RECONNECTS.inc()
                 first, pause = False, 0.1
                 while True:
-                    if rejoining and not missing:
-                        rejoining = False
-                        self._on_rejoin()
+                    if rejoining:
+                        missing &= self._joined  # some may have been left before they were confirmed
+                        if not missing:
+                            rejoining = False
+                            self._on_rejoin()
                     message = await pubsub.get_message(timeout=1.0)
                     if changer.done():
                         changer.result()
@@ -166,6 +178,10 @@ class RedisBus:
                             self._receive(topic[len(_PREFIX) :].decode(), node.decode(), payload)
             except _FAULTS as fault:
                 log.warning("bus lost; joining again", fault=type(fault).__name__)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+            except Exception:
+                log.exception("bus listener failed; joining again")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
             finally:

@@ -7,7 +7,6 @@ send it (`COMMANDS`); a frame that is not understood is answered by an error wit
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -53,13 +52,14 @@ class Connection:
         self.principal = ANONYMOUS
         self.address = address
         self.channels: set[str] = set()
+        #: nothing is sent any more
+        self.closing = False
         #: heartbeats sent since the client was last heard
         self.missed = 0
         self.opened = time.monotonic()
         self._frames: list[bytes] = []
         self._size = 0
         self._backlog_since = 0.0
-        self._closing = False
         self._epoch: str | None = None
         self._tokens = FRAMES_BURST
         self._tokens_at = self.opened
@@ -72,7 +72,7 @@ class Connection:
 
     def send(self, frame: bytes) -> None:
         """Takes a framed message; it leaves with the others of this tick."""
-        if self._closing:
+        if self.closing:
             return
         if not self._frames:
             self._hub.flusher.add(self)
@@ -86,7 +86,7 @@ class Connection:
 
     def flush(self) -> None:
         frames, self._frames, self._size = self._frames, [], 0
-        if not frames or self._closing:
+        if not frames or self.closing:
             return
         self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
         backlog = self._transport.backlog
@@ -119,25 +119,29 @@ class Connection:
     async def drained(self) -> None:
         """Waits when the client has more than half the allowed backlog; for replays."""
         self.flush()
-        if not self._closing and self._transport.backlog > MAX_BACKLOG // 2:
+        if not self.closing and self._transport.backlog > MAX_BACKLOG // 2:
             await self._transport.drained()
 
     def close(self, code: p.Close, *, retry_after: float | None = None) -> None:
         """Says `bye` and starts the closing handshake with this code."""
-        if self._closing:
+        if self.closing:
             return
         CLOSED.labels(code=code.name.lower()).inc()
         if code is not p.Close.SLOW_CONSUMER:
             self.say(p.Bye(int(code), code.name.lower(), retry_after))
         self.flush()
-        self._closing = True
+        self.closing = True
         self._hub.leave(self)
         self._transport.close(int(code), code.name.lower())
         asyncio.get_running_loop().call_later(5.0, self._transport.abort)
 
+    def abort(self) -> None:
+        """Drops the socket at once, without a word."""
+        self._transport.abort()
+
     def closed(self) -> None:
         """The socket is gone."""
-        self._closing = True
+        self.closing = True
         self._hello_timer.cancel()
         self._frames = []
         self._hub.leave(self)
@@ -147,10 +151,12 @@ class Connection:
     async def on_frame(self, data: str | bytes) -> None:
         """Carries out one client frame. The next one is read after this returns, so that order holds."""
         self.missed = 0
-        if self._closing or not self._may_speak():
+        if self.closing:
             return
         if len(data) > p.MAX_FRAME:
             self.close(p.Close.TOO_LARGE)
+            return
+        if not self._may_speak(data):
             return
         try:
             frame = p.decode(data.encode() if isinstance(data, str) else data)
@@ -170,7 +176,7 @@ class Connection:
             log.exception("frame failed", frame=type(frame).__name__)
             self._refuse(frame, VouchError(Code.INTERNAL))
 
-    def _may_speak(self) -> bool:
+    def _may_speak(self, data: str | bytes) -> bool:
         now = time.monotonic()
         self._tokens = min(FRAMES_BURST, self._tokens + (now - self._tokens_at) * FRAMES_PER_SECOND) - 1
         self._tokens_at = now
@@ -180,9 +186,8 @@ class Connection:
             self.close(p.Close.FLOOD, retry_after=5.0)
         else:
             REFUSED.labels(code=Code.TOO_OFTEN).inc()
-            self.say(
-                p.Error(Code.TOO_OFTEN, "Too many frames. Slow down.", retry_after=-self._tokens / FRAMES_PER_SECOND)
-            )
+            answer, wait = _correlated(data), -self._tokens / FRAMES_PER_SECOND
+            self.say(p.Error(Code.TOO_OFTEN, "Too many frames.", rid=answer.rid, id=answer.id, retry_after=wait))
         return False
 
     def _not_understood(self, data: str | bytes, fault: Exception) -> None:
@@ -192,9 +197,7 @@ class Connection:
         if self._strikes > _STRIKES:
             self.close(p.Close.MALFORMED)
             return
-        answer = _Correlated()
-        with contextlib.suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-            answer = msgspec.json.decode(data, type=_Correlated)
+        answer = _correlated(data)
         message = str(fault) if isinstance(fault, msgspec.ValidationError) else "This is not JSON."
         self.say(p.Error(code, message, rid=answer.rid, id=answer.id))
 
@@ -278,7 +281,7 @@ class Connection:
     def _landing(self, frame: p.Append, done: asyncio.Future[Any]) -> None:
         self._in_flight -= 1
         self._landed.set()
-        if self._closing or done.cancelled():
+        if self.closing or done.cancelled():
             return
         fault = done.exception()
         if fault is None:
@@ -307,8 +310,15 @@ class Connection:
 class _Correlated(msgspec.Struct):
     """What of a frame that was not understood can still be answered to."""
 
-    rid: int | None = None
+    rid: p.RequestId | None = None
     id: str | None = None
+
+
+def _correlated(data: str | bytes) -> _Correlated:
+    try:
+        return msgspec.json.decode(data, type=_Correlated)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _Correlated()
 
 
 class Command(msgspec.Struct, frozen=True):

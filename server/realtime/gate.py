@@ -117,9 +117,13 @@ class Gate:
             if self._waiting:
                 self._drain()
             return
-        self._announced = max(self._announced, entry.seq)
         if len(self._waiting) < _HELD:
             self._waiting[entry.seq] = entry
+        self.expect(entry.seq)
+
+    def expect(self, seq: int) -> None:
+        """Tells that the log holds this number: the gate fetches what it is not brought."""
+        self._announced = max(self._announced, seq)
         self._watch_hole()
 
     def covers(self, after: int) -> bool:

@@ -74,7 +74,11 @@ class Flusher:
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception:  # one connection's fault must not leave the others of this tick unflushed
+                log.exception("flush failed")
+                connection.abort()
 
 
 class Hub:
@@ -106,7 +110,7 @@ class Hub:
         self._log = log
         self._bus = bus
         self._allowance = allowance
-        self._appender = Appender(log, clock, self.node, digest_key, self._durable)
+        self._appender = Appender(log, clock, self.node, digest_key, self._durable, lambda: self._sweep.doubt())
         self._signals = Signals(self._send_signal)
         self.gates = Gates(log, bus, kinds, presence, self._appender, self._passed)
         self.pages = Pages(log, self.gates)
@@ -115,6 +119,7 @@ class Hub:
         self._connections: dict[str, set[Connection]] = defaultdict(set)
         self._background: set[asyncio.Task[None]] = set()
         self._stopping = False
+        nodes.on_come.append(lambda _: self._spawn(self._reload_presence(), "presence reload"))
         nodes.on_gone.append(presence.node_gone)
 
     @property
@@ -317,8 +322,10 @@ class Hub:
         gate = await self.gates.open(ch)
         generation = gate.generation
         mark = (await self.positions.of(principal.id, [ch])).get(ch, Mark()) if kind.positions else Mark()
-        if gate.generation != generation and not (access := await self.access(principal, ch)).read:
-            raise VouchError(Code.NOT_FOUND)
+        if gate.generation != generation:
+            generation = gate.generation
+            if not (access := await self.access(principal, ch)).read:
+                raise VouchError(Code.NOT_FOUND)
         gap = _gap(gate, access, after, replays=kind.replays, same_epoch=same_epoch)
         connection.say(
             p.Subscribed(
@@ -330,15 +337,26 @@ class Hub:
         while not gate.covers(position):
             HISTORY_READS.inc()
             entries = await self._log.read(ch, position + 1, min(gate.delivered, position + _REPLAY_READ))
-            if not entries:
-                break
+            if not entries:  # delivered, but not readable yet: whoever asks again finds it
+                raise VouchError(Code.TRY_LATER)
+            if gate.generation != generation:  # rights changed while we read
+                generation = gate.generation
+                if not (await self.access(principal, ch)).read:
+                    connection.say(p.Dropped(ch, Code.NOT_FOUND))
+                    return
             for entry in entries:
                 connection.say(p.EntryEvent(ch, entry))
             position = entries[-1].seq
             await connection.drained()
+        if gate.generation != generation and not (await self.access(principal, ch)).read:
+            connection.say(p.Dropped(ch, Code.NOT_FOUND))
+            return
         # No await from here on: nothing can pass the gate between the ring and the live entries.
-        if self._stopping or self.gates.get(ch) is not gate:
+        if connection.closing:
+            return
+        if self._stopping or self.gates.get(ch) is not gate or not gate.covers(position):
             raise VouchError(Code.TRY_LATER)
+        self.unsubscribe(connection, ch)  # two subscriptions of one connection at once: the later one holds
         for frame in gate.since(position):
             connection.send(frame)
         gate.subscribers.add(connection)
@@ -414,7 +432,7 @@ class Hub:
         gate = self.gates.get(ch)
         if gate is not None and gate.subscribers:
             data = text_frame(p.encode(frame))
-            for subscriber in gate.subscribers:
+            for subscriber in tuple(gate.subscribers):  # sending may close a slow one, which then leaves the set
                 subscriber.send(data)
 
     # ── The bus ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -444,8 +462,8 @@ class Hub:
         await self.presence.restate()
         for gate in self.gates:
             kind = self.kinds.of(gate.ch)
-            if kind is not None and kind.presence:
-                await self.presence.load(gate.ch)
+            if kind is not None and kind.presence and (news := await self.presence.load(gate.ch)) is not None:
+                self.tell_presence(news)
 
 
 def _gap(gate: Gate, access: Access, after: int | None, *, replays: bool, same_epoch: bool) -> p.Gap | None:

@@ -20,13 +20,15 @@ log = structlog.get_logger(__name__)
 
 
 class Nodes:
-    """This node's lease, and the others'. `on_gone` is called once for each node whose lease lapses."""
+    """This node's lease, and the others'. `on_come` and `on_gone` are called once for each node whose lease is seen
+    for the first time or lapses."""
 
     def __init__(self, store: Store, clock: Clock, node: str) -> None:
         self._store = store
         self._rows = store.collection("nodes")
         self._clock = clock
         self.node = node
+        self.on_come: list[Callable[[str], None]] = []
         self.on_gone: list[Callable[[str], None]] = []
         self._seen: dict[str, datetime] = {}
         self._live: set[str] = set()
@@ -67,7 +69,10 @@ class Nodes:
             if row["_id"] != self.node:
                 self._seen[row["_id"]] = row["at"]
         live = {node for node, at in self._seen.items() if at >= now - LEASE}
-        gone, self._live = self._live - live, live
+        come, gone, self._live = live - self._live, self._live - live, live
+        for node in come:
+            for callback in self.on_come:
+                callback(node)
         for node in gone:
             log.info("a node's lease has lapsed", node=node)
             for callback in self.on_gone:

@@ -42,6 +42,8 @@ class PresenceBoard:
         self._publish = publish
         self._here: dict[str, Counter[str]] = {}
         self._elsewhere: dict[str, dict[str, set[str]]] = {}
+        #: what is heard while a channel's list is being read: it may be newer than the list
+        self._loading: dict[str, list[tuple[str, Presence]]] = {}
         self._changed: dict[str, dict[str, bool]] = {}
         self._flushing: asyncio.Task[None] | None = None
 
@@ -68,20 +70,31 @@ class PresenceBoard:
         if not counts:
             del self._here[ch]
 
-    async def load(self, ch: str) -> None:
-        """Reads who is there through other nodes."""
-        if self._redis is None:
-            return
+    async def load(self, ch: str) -> Presence | None:
+        """Reads who is there through other nodes; returns what of it is news here.
+
+        Other nodes list their people first and tell the bus then, so that whoever has joined the bus before it reads
+        misses nobody.
+        """
+        if self._redis is None or ch in self._loading:
+            return None
+        heard = self._loading[ch] = []
         try:
             fields = await self._redis.hkeys(f"presence:{ch}")
         except (RedisError, OSError):
-            return
+            return None
+        finally:
+            del self._loading[ch]
+        before = set(self.online(ch))
         live, elsewhere = self._live(), dict[str, set[str]]()
         for field in fields:
             node, _, person = (field if isinstance(field, str) else field.decode()).partition("|")
             if node in live:
                 elsewhere.setdefault(node, set()).add(person)
         self._elsewhere[ch] = elsewhere
+        for node, change in heard:
+            self._apply(node, change)
+        return _difference(ch, before, set(self.online(ch)))
 
     def forget(self, ch: str) -> None:
         """The channel has no gate on this node any more."""
@@ -89,11 +102,16 @@ class PresenceBoard:
 
     def heard(self, node: str, change: Presence) -> Presence | None:
         """Another node's change; returns what of it is news to the subscribers here."""
-        there = self._elsewhere.setdefault(change.ch, {}).setdefault(node, set())
         before = set(self.online(change.ch))
+        self._apply(node, change)
+        if (loading := self._loading.get(change.ch)) is not None:
+            loading.append((node, change))
+        return _difference(change.ch, before, set(self.online(change.ch)))
+
+    def _apply(self, node: str, change: Presence) -> None:
+        there = self._elsewhere.setdefault(change.ch, {}).setdefault(node, set())
         there |= set(change.joined)
         there -= set(change.left)
-        return _difference(change.ch, before, set(self.online(change.ch)))
 
     def node_gone(self, node: str) -> None:
         for ch, elsewhere in self._elsewhere.items():
@@ -105,15 +123,13 @@ class PresenceBoard:
 
     async def restate(self) -> None:
         """Writes all of this node's people again: Redis may have been emptied."""
-        for ch, counts in list(self._here.items()):
-            await self._list(ch, list(counts), [])
+        await self._list([Presence(ch, joined=list(counts)) for ch, counts in self._here.items()])
 
     async def stop(self) -> None:
         if self._flushing is not None:
             self._flushing.cancel()
             await asyncio.gather(self._flushing, return_exceptions=True)
-        for ch, counts in self._here.items():
-            await self._list(ch, [], list(counts))
+        await self._list([Presence(ch, left=list(counts)) for ch, counts in self._here.items()])
 
     def _note(self, ch: str, person: str, here: bool) -> None:
         changes = self._changed.setdefault(ch, {})
@@ -125,30 +141,38 @@ class PresenceBoard:
             self._flushing = asyncio.create_task(self._flush(), name="presence")
 
     async def _flush(self) -> None:
-        await asyncio.sleep(GATHER)
-        self._flushing = None
-        changed, self._changed = self._changed, {}
-        for ch, changes in changed.items():
-            joined = [person for person, here in changes.items() if here]
-            left = [person for person, here in changes.items() if not here]
-            if not joined and not left:
-                continue
-            self._publish(Presence(ch, joined=joined, left=left))
-            still = set(self.online(ch))  # whoever left here may be there through another node
-            self._tell(Presence(ch, joined=joined, left=[person for person in left if person not in still]))
-            await self._list(ch, joined, left)
+        """One at a time, so that the list never keeps the older of two changes."""
+        while True:
+            await asyncio.sleep(GATHER)
+            changed, self._changed = self._changed, {}
+            news = []
+            for ch, changes in changed.items():
+                joined = [person for person, here in changes.items() if here]
+                left = [person for person, here in changes.items() if not here]
+                if not joined and not left:
+                    continue
+                news.append(Presence(ch, joined=joined, left=left))
+                still = set(self.online(ch))  # whoever left here may be there through another node
+                self._tell(Presence(ch, joined=joined, left=[person for person in left if person not in still]))
+            await self._list(news)
+            for change in news:
+                self._publish(change)
+            if not self._changed:
+                self._flushing = None
+                return
 
-    async def _list(self, ch: str, joined: list[str], left: list[str]) -> None:
-        if self._redis is None:
+    async def _list(self, changes: list[Presence]) -> None:
+        if self._redis is None or not changes:
             return
-        key = f"presence:{ch}"
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
-                if joined:
-                    pipe.hset(key, mapping={f"{self._node}|{person}": "1" for person in joined})
-                    pipe.expire(key, _EXPIRE)
-                if left:
-                    pipe.hdel(key, *(f"{self._node}|{person}" for person in left))
+                for change in changes:
+                    key = f"presence:{change.ch}"
+                    if change.joined:
+                        pipe.hset(key, mapping={f"{self._node}|{person}": "1" for person in change.joined})
+                        pipe.expire(key, _EXPIRE)
+                    if change.left:
+                        pipe.hdel(key, *(f"{self._node}|{person}" for person in change.left))
                 await pipe.execute()
         except (RedisError, OSError) as fault:
             log.debug("presence not listed", fault=type(fault).__name__)

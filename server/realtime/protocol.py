@@ -201,8 +201,8 @@ class Welcome(msgspec.Struct, tag_field="t", tag="welcome", frozen=True):
 class Subscribed(msgspec.Struct, tag_field="t", tag="subscribed", frozen=True, omit_defaults=True):
     """The channel is live from here; missed entries follow as `entry` frames unless `gap` says why they cannot.
 
-    `head` and `n` are the newest entry's numbers, `last` that entry itself; `read` and `delivered` are the person's
-    own positions, `read_n` the count at `read`; `first` is the lowest number this person may see.
+    `head` and `n` are the newest entry's numbers; `read` and `delivered` are the person's own positions, `read_n` the
+    count at `read`; `first` is the lowest number this person may see.
     """
 
     rid: RequestId

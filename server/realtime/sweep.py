@@ -1,7 +1,8 @@
 """The sweep: finds entries that other nodes made durable and the bus did not bring.
 
 Every 5 s, after each rejoining of the bus, and for two minutes after a node's lease has lapsed, what the other nodes
-wrote in the last window of time is compared with the gates here. A node that is alone reads nothing.
+wrote in the last window of time is compared with the gates here. A node that is alone reads nothing, unless one of its
+own appends has ended in doubt.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from server.store import StoreError
 EVERY = 5.0  # seconds
 #: Windows overlap by this much: the clocks of two nodes may differ, and a write takes a while.
 OVERLAP = timedelta(seconds=15)
+#: How far back, and how long from then on, this node's own entries are looked for after an append was left in doubt.
+DOUBT = timedelta(minutes=2)
 _STEP = timedelta(seconds=30)
 
 log = structlog.get_logger(__name__)
@@ -35,6 +38,7 @@ class Sweep:
         self._gate = gate
         self._wake = asyncio.Event()
         self._until: datetime | None = None
+        self._doubt_until: datetime | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -49,6 +53,12 @@ class Sweep:
     def hurry(self) -> None:
         """Sweeps at once: something may have been missed."""
         self._wake.set()
+
+    def doubt(self) -> None:
+        """An append of this node was refused although it may have become durable: its own entries are swept too."""
+        now = self._clock.now()
+        self._doubt_until = now + DOUBT
+        self._until = min(self._until or now, now - DOUBT)
 
     async def _run(self) -> None:
         while True:
@@ -67,21 +77,19 @@ class Sweep:
 
     async def once(self) -> None:
         """One sweep over what was written since the last one."""
-        now = self._clock.now()
-        since = min(self._until or now, now) - OVERLAP
+        now, swept = self._clock.now(), self._until
+        since = min(swept or now, now) - OVERLAP
+        nodes = self._nodes.recent()
+        if self._doubt_until is not None and now < self._doubt_until:
+            nodes.add(self._nodes.node)
         while since < now + OVERLAP:
             until = since + _STEP
-            for node in self._nodes.recent():
+            for node in nodes:
                 for ch, seq in await self._log.written_by(node, since, until):
-                    await self._compare(ch, seq)
+                    gate = self._gate(ch)
+                    if gate is not None and seq > gate.delivered:
+                        RECOVERED.inc()
+                        gate.expect(seq)
             since = until
-        self._until = now
-
-    async def _compare(self, ch: str, seq: int) -> None:
-        gate = self._gate(ch)
-        if gate is None or seq <= gate.delivered:
-            return
-        for entry in await self._log.read(ch, gate.delivered + 1, seq):
-            if entry.seq > gate.delivered:
-                RECOVERED.inc()
-                gate.offer(entry)
+        if self._until == swept:  # else a doubt has come up meanwhile
+            self._until = now

@@ -11,6 +11,7 @@ from handlers.edge import COOKIE_DAYS, SESSION_COOKIE, client_ip, origin_allowed
 from server.errors import Code, VouchError
 from server.principals import Principal
 from server.realtime.connection import Connection
+from server.realtime.protocol import MAX_FRAME
 from server.realtime.transport import TornadoTransport
 from server.store import StoreError
 
@@ -30,6 +31,11 @@ class SocketHandler(WebSocketHandler):
 
     def check_origin(self, origin: str) -> bool:
         return origin_allowed(self.request, self._services.settings.public_origins)
+
+    @property
+    def max_message_size(self) -> int:
+        """Beyond it Tornado closes with 1009 before it reads on; up to it our own code tells what is wrong."""
+        return 2 * MAX_FRAME
 
     def get_compression_options(self) -> dict[str, Any] | None:
         return None  # permessage-deflate would cost each subscriber a copy and a compressor

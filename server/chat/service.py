@@ -93,6 +93,7 @@ class ConversationService:
             await self._store.transact(body)
         except Duplicate:
             return False
+        await self._outbox.settled(change.room.ch)
         return True
 
     async def _existing(self, id: str | None) -> str:
@@ -121,6 +122,7 @@ class ConversationService:
         for attempt in range(_ATTEMPTS):
             try:
                 await self._store.transact(lambda tx: self._apply(tx, id, rule))
+                await self._outbox.settled(f"conv:{id}")
                 return
             except VouchError as fault:
                 if fault.code is not Code.STALE or attempt == _ATTEMPTS - 1:

@@ -233,8 +233,8 @@ class Connection:
         if principal is None or not SIGNED_IN.permits(principal):
             self.close(p.Close.UNAUTHENTICATED)
             return
-        if not self._hub.enter(self, principal):
-            self.close(p.Close.TOO_MANY_CONNECTIONS, retry_after=30.0)
+        if (refused := self._hub.enter(self, principal)) is not None:
+            self.close(refused, retry_after=30.0 if refused is p.Close.TOO_MANY_CONNECTIONS else 0.5)
             return
         self.principal = principal
         self._hello_timer.cancel()

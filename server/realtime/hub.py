@@ -187,7 +187,11 @@ class Hub:
             raise
         if entry_kind.scrubs and target is not None:
             await self._scrub(ch, target.seq)
-        return self._appender.submit(draft, entry_kind)
+        future = self._appender.submit(draft, entry_kind)
+        if entry_kind.replaces and target is not None:
+            ref = target.seq
+            future.add_done_callback(lambda done: self._replaced(ch, ref, done))
+        return future
 
     async def _admit(self, principal: Principal, access: Access, entry_kind: EntryKind, draft: Draft) -> p.Entry | None:
         """Raises when the draft may not be appended; returns the entry that it refers to."""
@@ -211,9 +215,26 @@ class Hub:
 
     async def _scrub(self, ch: str, seq: int) -> None:
         """Erases an entry's words and those of its edits. Before the deletion is appended: if we die in between the
-        words are gone and the sender, without acknowledgement, deletes again."""
+        words are gone and the sender, without acknowledgement, deletes again.
+
+        First the entry, then its edits: one that becomes durable too late to be found here finds the entry gone.
+        """
+        await self._erase(ch, {seq})
         modifiers = await self._log.modifiers_of(ch, seq)
-        await self._erase(ch, {seq} | {entry.seq for entry in modifiers if self._replaces(ch, entry)})
+        await self._erase(ch, {entry.seq for entry in modifiers if self._replaces(ch, entry) and not entry.gone})
+
+    def _replaced(self, ch: str, ref: int, done: asyncio.Future[Accepted]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._spawn(self._erase_if_gone(ch, ref, done.result().entry.seq), "edit of a deleted entry")
+
+    async def _erase_if_gone(self, ch: str, ref: int, seq: int) -> None:
+        """An edit that was under way while its entry was deleted keeps no words either."""
+        try:
+            target = await self._log.point(ch, ref)
+            if target is not None and target.gone:
+                await self._erase(ch, {seq})
+        except StoreError as fault:
+            log.warning("edit not checked", ch=ch, seq=seq, fault=type(fault).__name__)
 
     def _replaces(self, ch: str, entry: p.Entry) -> bool:
         kind = self.kinds.of(ch)
@@ -264,28 +285,33 @@ class Hub:
 
     # ── Connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def enter(self, connection: Connection, principal: Principal) -> bool:
-        """Counts a connection in; False when the principal has too many or the server is stopping."""
+    def enter(self, connection: Connection, principal: Principal) -> p.Close | None:
+        """Counts a connection in, or says why not: the principal has too many, or the server is stopping."""
+        if self._stopping:
+            return p.Close.GOING_AWAY
         group = self._connections[principal.id]
-        if self._stopping or len(group) >= MAX_CONNECTIONS_EACH:
-            return False
+        if len(group) >= MAX_CONNECTIONS_EACH:
+            return p.Close.TOO_MANY_CONNECTIONS
         group.add(connection)
         self._heartbeat.add(connection)
         CONNECTIONS.inc()
-        if len(group) == 1:
-            for ch in self.kinds.personal(principal):
-                self._spawn(self._follow(principal.id, ch), "follow own channel")
-        return True
+        for ch in self.kinds.personal(principal):
+            self._spawn(self._follow(connection, principal, ch), "follow own channel")
+        return None
 
-    async def _follow(self, person: str, ch: str) -> None:
-        """Holds a person's own channel open while they have a connection."""
+    async def _follow(self, connection: Connection, principal: Principal, ch: str) -> None:
+        """Holds a person's own channel open while they have a connection. The sign-in is looked at once more: it may
+        have ended after it was checked and before the channel was followed."""
         try:
             gate = await self.gates.open(ch)
+            if principal.id in self._connections:
+                gate.pins = 1
+            live = await self.sign_ins.live_sessions([principal.session])
         except StoreError as fault:
             log.warning("own channel not followed; sign-ins are checked anyway", fault=type(fault).__name__)
             return
-        if person in self._connections:
-            gate.pins = 1
+        if principal.session and principal.session not in live:
+            connection.close(p.Close.SIGNED_OUT)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -321,7 +347,7 @@ class Hub:
         self.unsubscribe(connection, ch)
         gate = await self.gates.open(ch)
         generation = gate.generation
-        mark = (await self.positions.of(principal.id, [ch])).get(ch, Mark()) if kind.positions else Mark()
+        mark = await self._mark(principal.id, ch, access.first) if kind.positions else Mark()
         if gate.generation != generation:
             generation = gate.generation
             if not (access := await self.access(principal, ch)).read:
@@ -365,6 +391,13 @@ class Hub:
             self.presence.enter(ch, principal.id)
             connection.say(p.Presence(ch, online=self.presence.online(ch)))
 
+    async def _mark(self, person: str, ch: str, first: int) -> Mark:
+        """A person's positions; what came before `first`, their first entry, does not count as unread."""
+        mark = (await self.positions.of(person, [ch])).get(ch, Mark())
+        if mark.read >= first - 1:
+            return mark
+        return msgspec.structs.replace(mark, read_n=max(mark.read_n, await self.pages.count_at(ch, first - 1)))
+
     def unsubscribe(self, connection: Connection, ch: str) -> None:
         if ch not in connection.channels:
             return
@@ -406,12 +439,14 @@ class Hub:
     async def move_position(self, principal: Principal, ch: str, *, read: int = 0, delivered: int = 0) -> None:
         """Moves the principal's own position forward."""
         kind = self.kinds.of(ch)
-        if kind is None or not kind.positions or not (await self.access(principal, ch)).read:
+        access = await self.access(principal, ch)
+        if kind is None or not kind.positions or not access.read:
             raise VouchError(Code.NOT_FOUND)
         gate = await self.gates.open(ch)
         if max(read, delivered) > gate.delivered:
             raise VouchError(Code.BAD_REQUEST, "This is beyond the newest entry.", field="read")
-        self.positions.move(principal.id, ch, read=read, delivered=delivered)
+        before = access.first - 1  # what came before one's time does not count as unread
+        self.positions.move(principal.id, ch, read=read and max(read, before), delivered=delivered)
 
     def announce_position(self, event: p.PositionEvent) -> None:
         self._bus.publish(event.ch, p.encode(event))

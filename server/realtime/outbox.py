@@ -18,6 +18,8 @@ from server.realtime.channels import Draft
 from server.store import Document, Index, Store, StoreError, Tx
 
 SWEEP_EVERY = 5.0  # seconds
+#: Seconds for which somebody who has changed something waits for its entries; the change holds in any case.
+SETTLES_WITHIN = 2.0
 _PENDING = 500
 
 log = structlog.get_logger(__name__)
@@ -36,6 +38,8 @@ class Outbox:
         self._clock = clock
         self._append: Append | None = None
         self._dirty: set[str] = set()
+        self._relaying: str | None = None
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
@@ -80,6 +84,19 @@ class Outbox:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
+    async def settled(self, ch: str) -> None:
+        """Waits until what this process has put for a channel is appended: whoever is told that something has changed
+        then finds it in the log too, and whoever may not write any more cannot. Gives up after SETTLES_WITHIN."""
+        if ch not in self._dirty and ch != self._relaying:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(ch, []).append(future)
+        try:
+            async with asyncio.timeout(SETTLES_WITHIN):
+                await future
+        except TimeoutError:
+            log.warning("entries of a change come later", ch=ch)
+
     async def drained(self) -> None:
         """Waits until everything this process has put is appended. For orderly stops and tests."""
         await self._idle.wait()
@@ -97,12 +114,18 @@ class Outbox:
                 if swept:
                     await self._sweep()
                 while self._dirty:
-                    ch = self._dirty.pop()
+                    ch = self._relaying = self._dirty.pop()
                     try:
                         await self._relay(ch)
                     except BaseException:
                         self._dirty.add(ch)
                         raise
+                    finally:
+                        self._relaying = None
+                    if ch not in self._dirty:
+                        for future in self._waiting.pop(ch, ()):
+                            if not future.done():
+                                future.set_result(None)
                 self._idle.set()
             except (StoreError, VouchError) as fault:
                 log.warning("outbox waits", fault=str(fault))

@@ -31,13 +31,10 @@ class Pages:
         head = await self.head(ch)
         gate = self._gates.live(ch)
         recent = gate.recent() if gate is not None else []
-        if not recent:
-            recent = await self._log.read(ch, max(1, head.seq - _LOOK_BACK), head.seq)
-        for index in range(len(recent) - 1, -1, -1):
-            before = recent[index - 1].n if index else (0 if recent[0].seq == 1 else recent[0].n)
-            if recent[index].n > before:
-                return head, recent[index]
-        return head, recent[-1] if recent else None
+        if (found := _newest_countable(recent)) is not None:
+            return head, found
+        recent = await self._log.read(ch, max(1, head.seq - _LOOK_BACK), head.seq)
+        return head, _newest_countable(recent) or (recent[-1] if recent else None)
 
     async def count_at(self, ch: str, seq: int) -> int:
         """`n` at this entry; 0 before the first."""
@@ -68,3 +65,13 @@ class Pages:
         entries = await self._log.read(ch, low, high)
         modifiers = await self._log.modifiers(ch, low, high, high) if entries and high < head.seq else []
         return Page(ch, head.seq, head.n, first, entries, modifiers)
+
+
+def _newest_countable(entries: Sequence[Entry]) -> Entry | None:
+    """The last entry that raises the count. Of the first one only number 1 tells by itself whether it does."""
+    for index in range(len(entries) - 1, -1, -1):
+        if index == 0 and entries[0].seq > 1:
+            return None
+        if entries[index].n > (entries[index - 1].n if index else 0):
+            return entries[index]
+    return None

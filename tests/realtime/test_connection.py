@@ -125,9 +125,12 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )
-channels = st.sampled_from(["conv:c_" + "0" * 20, "inbox:p_" + "0" * 20, "inbox:p_other", "nope:x", "conv:", "", "a" * 90])
-plausible = st.fixed_dictionaries(
-    {"t": st.sampled_from([*(t.__struct_config__.tag for t in connection_module.COMMANDS), "nope"])},
+channels = st.sampled_from(
+    ["conv:c_" + "0" * 20, "inbox:p_" + "0" * 20, "inbox:p_other", "nope:x", "conv:", "", "a" * 90]
+)
+tags = [msgspec.inspect.type_info(frame).tag for frame in connection_module.COMMANDS]  # type: ignore[attr-defined]
+plausible: st.SearchStrategy[bytes] = st.fixed_dictionaries(
+    {"t": st.sampled_from([*tags, "nope"])},
     optional={
         "rid": st.integers(-1, 2**60),
         "id": st.text(max_size=30) | st.just("a" * 22),
@@ -160,10 +163,8 @@ def test_any_frames_in_any_order_never_raise(
                 await connection.on_frame(frame)
             connection.flush()
         assert not [line for line in logs if line["log_level"] in ("error", "critical")]
-        for frame in socket.frames():
-            if frame["t"] == "error":
-                assert frame["code"] in set(Code)
-                assert frame["code"] != Code.INTERNAL
+        codes = [answer["code"] for answer in socket.frames() if answer["t"] == "error"]
+        assert set(codes) <= set(Code) - {Code.INTERNAL}
         connection.closed()
 
     run(body())
@@ -252,7 +253,7 @@ async def test_one_person_may_have_many_connections_but_not_any_number(
 async def test_frames_of_one_tick_leave_in_one_write(services: Services) -> None:
     connection, socket = await signed_in(services)
     writes: list[bytes] = []
-    socket.write = writes.append  # type: ignore[method-assign]
+    socket.write = writes.append  # type: ignore[method-assign, assignment]
     for n in range(5):
         connection.say(p.Pong(n, 1))
     assert writes == []

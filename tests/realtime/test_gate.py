@@ -59,9 +59,7 @@ def open_gate(log: Log, passed: list[int], at: int = 0) -> tuple[Gate, Seen]:
 
 
 #: what the bus delivers of entries 1 … n: some lost, some doubled, any order
-arrivals = st.integers(1, 30).flatmap(
-    lambda n: st.tuples(st.just(n), st.lists(st.integers(1, n), max_size=60))
-)
+arrivals = st.integers(1, 30).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.integers(1, n), max_size=60)))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -121,5 +121,6 @@ async def test_an_entry_that_can_never_be_appended_is_set_aside_and_stops_nobody
     await outbox.drained()
     assert sink.ids == ["conv:a:2"]
     aside = await store.collection("outbox").find_one({"_id": "system:conv:a:1"})
-    assert aside is not None and aside["shard"] == -1
+    assert aside is not None
+    assert aside["shard"] == -1
     await outbox.stop()

@@ -1,0 +1,121 @@
+"""The store: durable writes, transactions that run again, and one clear line for each database that will not do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from server.errors import Code, StartupError, VouchError
+from server.settings import Settings
+from server.store import Duplicate, Index, Store, Tx, Unavailable, Unstorable, encoded
+from tests.conftest import Run
+
+
+@pytest.fixture
+def store(settings: Settings, run: Run[Any]) -> Iterator[Store]:
+    store = Store(settings.mongodb_uri, settings.database)
+    run(store.connect())
+    yield store
+    store.close()
+
+
+async def test_a_transaction_commits_as_a_whole_and_then_tells(store: Store) -> None:
+    told: list[int] = []
+
+    async def body(tx: Tx) -> str:
+        await store.collection("a").insert_one({"_id": 1}, session=tx.session)
+        await store.collection("b").insert_one({"_id": 2}, session=tx.session)
+        tx.on_commit(lambda: told.append(1))
+        return "done"
+
+    assert await store.transact(body) == "done"
+    assert told == [1]
+    assert await store.collection("a").find_one({"_id": 1})
+    assert await store.collection("b").find_one({"_id": 2})
+
+
+async def test_a_transaction_that_raises_leaves_nothing_and_tells_nobody(store: Store) -> None:
+    told: list[int] = []
+
+    async def body(tx: Tx) -> None:
+        await store.collection("a").insert_one({"_id": 1}, session=tx.session)
+        tx.on_commit(lambda: told.append(1))
+        raise VouchError(Code.CONFLICT)
+
+    with pytest.raises(VouchError):
+        await store.transact(body)
+    assert told == []
+    assert await store.collection("a").find_one({"_id": 1}) is None
+
+
+async def test_conflicting_transactions_run_again_until_all_are_in(store: Store) -> None:
+    counters = store.collection("counters")
+    await counters.insert_one({"_id": "c", "n": 0})
+    told: list[int] = []
+
+    async def body(tx: Tx) -> None:
+        row = await counters.find_one({"_id": "c"}, session=tx.session)
+        assert row is not None
+        await counters.update_one({"_id": "c"}, {"$set": {"n": row["n"] + 1}}, session=tx.session)
+        tx.on_commit(lambda: told.append(1))
+
+    await asyncio.gather(*(store.transact(body) for _ in range(8)))
+    row = await counters.find_one({"_id": "c"})
+    assert row is not None
+    assert row["n"] == 8
+    assert len(told) == 8
+
+
+async def test_indexes_are_made_once_and_hold(store: Store) -> None:
+    for _ in range(2):
+        await store.ensure_indexes("people", [Index([("handle", 1)], unique=True)])
+    await store.collection("people").insert_one({"handle": "lin"})
+    with pytest.raises(Duplicate):
+        await store.collection("people").insert_one({"handle": "lin"})
+
+
+async def test_times_come_back_aware(store: Store) -> None:
+    from server.clock import SystemClock
+
+    now = SystemClock().now()
+    await store.collection("times").insert_one({"_id": 1, "at": now})
+    row = await store.collection("times").find_one({"_id": 1})
+    assert row is not None
+    assert row["at"] == now
+    assert row["at"].tzinfo is not None
+
+
+async def test_a_database_that_does_not_answer_is_one_line() -> None:
+    store = Store("mongodb://127.0.0.1:1/?directConnection=true", "x", timeout=0.2)
+    with pytest.raises(StartupError) as refused:
+        await store.connect()
+    assert refused.value.code == "database_unreachable"
+    assert "\n" not in str(refused.value)
+    with pytest.raises(Unavailable):
+        await store.ping()
+    store.close()
+
+
+async def test_a_wrong_password_is_one_line(settings: Settings) -> None:
+    uri = settings.mongodb_uri.replace("://vouch:", "://vouch:wrong")
+    store = Store(uri, settings.database, timeout=5)
+    with pytest.raises(StartupError) as refused:
+        await store.connect()
+    assert refused.value.code == "database_refused"
+    store.close()
+
+
+def test_an_uri_that_is_none_is_one_line() -> None:
+    with pytest.raises(StartupError) as refused:
+        Store("http://somewhere", "x")
+    assert refused.value.code == "bad_mongodb_uri"
+
+
+def test_what_cannot_be_stored_is_told_before_it_is_sent() -> None:
+    for bad in ({"n": 10**30}, {"a\x00b": 1}, {"t": "\ud800"}, {"t": "x" * 2_000}):
+        with pytest.raises(Unstorable):
+            encoded(bad, most=1_000)
+    assert len(encoded({"t": "x"}, most=1_000).raw) < 50

@@ -123,7 +123,7 @@ class OperationHandler(EdgeHandler):
     get = post = put = patch = delete = _run
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        if self._operation is None:
+        if self._operation is None and self.request.method not in self._operations:
             self.set_header("Allow", ", ".join(sorted(self._operations)))
         super().write_error(status_code, **kwargs)
 

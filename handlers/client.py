@@ -23,32 +23,32 @@ _NOT_BUILT = b"""<!doctype html>
 _ENCODINGS = ((".br", "br"), (".gz", "gzip"))
 
 
-class AssetHandler(StaticFileHandler):
+class AssetHandler(EdgeHandler, StaticFileHandler):
     """/assets/…: the name holds a hash of the content, so it may be kept for good. Sends .br or .gz when built."""
 
+    operation_id = "asset"
     _encoding: str | None = None
-    _plain = ""
 
-    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
-        valid = super().validate_absolute_path(root, absolute_path)
-        if valid is None or "Range" in self.request.headers:
-            return valid
+    def parse_url_path(self, url_path: str) -> str:
+        """Chooses the compressed file beside the wanted one; whether it lies inside the root is checked afterwards."""
+        path = super().parse_url_path(url_path)
+        if "Range" in self.request.headers:
+            return path
         accepted = {
             part.partition(";")[0].strip() for part in self.request.headers.get("Accept-Encoding", "").split(",")
         }
         for suffix, encoding in _ENCODINGS:
-            if encoding in accepted and Path(valid + suffix).is_file():
-                self._encoding, self._plain = encoding, valid
-                return valid + suffix
-        return valid
+            if encoding in accepted and Path(self.root, path + suffix).is_file():
+                self._encoding = encoding
+                return path + suffix
+        return path
 
     def get_content_type(self) -> str:
         """That of the file before it was compressed."""
-        packed, self.absolute_path = self.absolute_path, self._plain or self.absolute_path
-        try:
-            return super().get_content_type()
-        finally:
-            self.absolute_path = packed
+        name = self.absolute_path or ""
+        for suffix, encoding in _ENCODINGS:
+            name = name.removesuffix(suffix) if encoding == self._encoding else name
+        return _TYPES.get(Path(name).suffix, "application/octet-stream")
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", "public, max-age=31536000, immutable")
@@ -101,6 +101,9 @@ _TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
     ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".wasm": "application/wasm",
+    ".map": "application/json",
     ".txt": "text/plain; charset=utf-8",
     ".woff2": "font/woff2",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError, OutputTransform, RequestHandler
 
 from server import metrics
-from server.errors import CODES, Code, VouchError
+from server.errors import Code, VouchError
 from server.settings import Settings
 from server.store import Unavailable
 
@@ -159,6 +158,13 @@ class EdgeHandler(RequestHandler):
         raw = self.get_signed_cookie(SESSION_COOKIE, max_age_days=COOKIE_DAYS)
         return raw.decode() if raw else None
 
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """A part of the path that is not UTF-8 names nothing."""
+        try:
+            return super().decode_argument(value, name)
+        except HTTPError:
+            raise VouchError(Code.XSRF if name == "_xsrf" else Code.NOT_FOUND) from None
+
     async def prepare(self) -> None:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self.request_id)
@@ -215,13 +221,5 @@ def as_error(fault: BaseException | None, status: int) -> VouchError:
     return VouchError(Code.INTERNAL)
 
 
-def known_status(code: Code) -> int:
-    """The HTTP status that goes with a code."""
-    return CODES[code][0]
-
-
 def quiet_log(handler: RequestHandler) -> None:
     """Replaces Tornado's access log, which would write query strings: ours is written in `on_finish`."""
-
-
-STARTED = time.time()

@@ -20,8 +20,8 @@ from server.errors import CODES, Code
 from server.principals import Allow, Kind
 
 _REF = "#/components/schemas/{name}"
-#: Sent by every operation, by those that read a body, by those that change something; not repeated in the records.
-_ALWAYS = (Code.UNAVAILABLE, Code.INTERNAL)
+#: Sent by every operation, and so not repeated in the records (`unauthenticated`: by a token that is not valid).
+_ALWAYS = (Code.UNAUTHENTICATED, Code.UNAVAILABLE, Code.INTERNAL)
 _TAGS = {
     "accounts": "Registering, one's own profile, leaving.",
     "sessions": "Signing in and out, where one is signed in, tokens for programs.",
@@ -66,7 +66,7 @@ def errors_of(operation: Operation) -> list[Code]:
     if operation.changes_state:
         codes |= {Code.XSRF, Code.FORBIDDEN}
     if Kind.ANONYMOUS not in operation.allow.kinds:
-        codes |= {Code.UNAUTHENTICATED, Code.FORBIDDEN}
+        codes.add(Code.FORBIDDEN)
     return sorted(codes, key=lambda code: (CODES[code][0], code))
 
 

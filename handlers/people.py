@@ -15,6 +15,8 @@ from server.principals import PEOPLE
 
 TAG = "people"
 MOST_CARDS = 200
+#: `bad_request`: nobody can do this with themselves.
+NOT_ONESELF = (Code.BAD_REQUEST, Code.NOT_FOUND)
 
 
 class FindPersonRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,19 +92,19 @@ async def request_friend(call: Call, body: RequestFriendRequest) -> PersonView:
     return await call.services.people.friends.request(call.principal.id, body.person, body.note)
 
 
-@operation("DELETE", "/friends/requests/{person}", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+@operation("DELETE", "/friends/requests/{person}", allow=PEOPLE, tag=TAG, errors=NOT_ONESELF)
 async def withdraw_request(call: Call, person: PersonId) -> None:
     """Take one's own request back."""
     await call.services.people.friends.withdraw(call.principal.id, person)
 
 
-@operation("POST", "/friends/requests/{person}/accept", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+@operation("POST", "/friends/requests/{person}/accept", allow=PEOPLE, tag=TAG, errors=NOT_ONESELF)
 async def accept_friend(call: Call, person: PersonId) -> PersonView:
     """Accept somebody's request."""
     return await call.services.people.friends.accept(call.principal.id, person)
 
 
-@operation("POST", "/friends/requests/{person}/decline", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+@operation("POST", "/friends/requests/{person}/decline", allow=PEOPLE, tag=TAG, errors=NOT_ONESELF)
 async def decline_friend(call: Call, person: PersonId) -> None:
     """Decline somebody's request.
 
@@ -111,13 +113,13 @@ async def decline_friend(call: Call, person: PersonId) -> None:
     await call.services.people.friends.decline(call.principal.id, person)
 
 
-@operation("DELETE", "/friends/{person}", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+@operation("DELETE", "/friends/{person}", allow=PEOPLE, tag=TAG, errors=NOT_ONESELF)
 async def remove_friend(call: Call, person: PersonId) -> None:
     """End a friendship."""
     await call.services.people.friends.remove(call.principal.id, person)
 
 
-@operation("PUT", "/blocks/{person}", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+@operation("PUT", "/blocks/{person}", allow=PEOPLE, tag=TAG, errors=NOT_ONESELF)
 async def block(call: Call, person: PersonId) -> PersonView:
     """Block somebody.
 
@@ -126,7 +128,7 @@ async def block(call: Call, person: PersonId) -> PersonView:
     return await call.services.people.friends.block(call.principal.id, person)
 
 
-@operation("DELETE", "/blocks/{person}", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+@operation("DELETE", "/blocks/{person}", allow=PEOPLE, tag=TAG, errors=NOT_ONESELF)
 async def unblock(call: Call, person: PersonId) -> PersonView:
     """End a block.
 

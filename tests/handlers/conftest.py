@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.cookies import SimpleCookie
 from typing import Any, NamedTuple
 
@@ -139,6 +139,6 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def browser(server: RunningServer) -> Iterator[Callable[[], Client]]:
+def browser(server: RunningServer) -> Callable[[], Client]:
     """Makes browsers that have never been here."""
-    yield lambda: Client(server.url)
+    return lambda: Client(server.url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -127,7 +128,15 @@ async def test_only_who_exists_can_be_asked_or_blocked(world: World) -> None:
 async def test_a_hundred_open_requests_are_enough(world: World) -> None:
     ann, ben = await world.join("ann"), await world.join("ben")
     pairs = world.store.collection("pairs")
-    row = {"a": ann.id, "state": "declined", "asker": ann.id, "note": "", "at": None, "blocked_by": [], "version": 1}
+    row: dict[str, Any] = {
+        "a": ann.id,
+        "state": "declined",
+        "asker": ann.id,
+        "note": "",
+        "at": None,
+        "blocked_by": [],
+        "version": 1,
+    }
     await pairs.insert_many([{**row, "_id": f"{ann.id}|{n}", "b": str(n)} for n in range(MOST_OPEN_REQUESTS)])
     with pytest.raises(VouchError, match="limit_reached"):
         await world.people.friends.request(ann.id, ben.id, "")

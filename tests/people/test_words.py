@@ -20,6 +20,8 @@ from server.realtime.protocol import Entry
 from tests.people.conftest import CHEAP
 
 _WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
+_IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+_ANDROID = f"Mozilla/5.0 (Linux; Android 15; Pixel 9) {_WEBKIT}"
 
 
 @pytest.mark.parametrize(
@@ -31,16 +33,8 @@ _WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
             "Edge on Windows",
         ),
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on macOS"),
-        (
-            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-            "Version/18.0 Mobile/15E148 Safari/604.1",
-            "Safari on iPhone",
-        ),
-        (
-            f"Mozilla/5.0 (Linux; Android 15; Pixel 9) {_WEBKIT} Version/4.0 Chrome/140.0 Mobile Safari/537.36 "
-            "MicroMessenger/8.0.50",
-            "WeChat on Android",
-        ),
+        (f"{_IPHONE} Version/18.0 Mobile/15E148 Safari/604.1", "Safari on iPhone"),
+        (f"{_ANDROID} Version/4.0 Chrome/140.0 Mobile Safari/537.36 MicroMessenger/8.0.50", "WeChat on Android"),
         ("curl/8.5.0", "curl"),
         ("Mozilla/5.0 (Windows NT 10.0)", "Windows"),
         ("Opera", "Opera"),

@@ -99,7 +99,9 @@ class Child:
         finally:
             os.close(descriptor)
         self._deadline = time.monotonic() + self._start_seconds
-        self._pid_path.write_text(f"{self._process.pid}\n")
+        fresh = self._pid_path.with_suffix(".new")
+        fresh.write_text(f"{self._process.pid}\n")
+        fresh.replace(self._pid_path)  # whoever reads it reads a number
 
     def _printed(self) -> str:
         with self.log_path.open("rb") as file:

@@ -124,7 +124,9 @@ class FriendsService:
             change = rule(before)
             if change.pair is not before:
                 await self._store_change(tx, me, change)
-                for hook in hooks or ():
+                # Of two who block each other the first to unblock opens nothing yet.
+                still = hooks is self.unblock_hooks and change.pair.blocked_by
+                for hook in () if still else hooks or ():
                     await hook(tx, me, other)
             return change.pair
 

@@ -208,3 +208,20 @@ async def test_a_pair_is_compared_before_it_is_set(world: World) -> None:
     stale = Pair(a=a, b=b, state=PairState.NONE, version=2)
     repo = world.people.friends._repo
     assert not await world.store.transact(lambda tx: repo.put(tx, stale))
+
+
+async def test_of_two_who_block_each_other_the_first_unblock_opens_nothing(world: World) -> None:
+    """R-01: what a block has closed stays closed while either of the two still blocks."""
+    opened: list[str] = []
+
+    async def note_unblock(tx: Tx, who: str, whom: str) -> None:
+        opened.append(who)
+
+    world.people.on_unblock(note_unblock)
+    ann, ben = await world.join("ann"), await world.join("ben")
+    await world.people.friends.block(ann.id, ben.id)
+    await world.people.friends.block(ben.id, ann.id)
+    await world.people.friends.unblock(ann.id, ben.id)
+    assert opened == []
+    await world.people.friends.unblock(ben.id, ann.id)
+    assert opened == [ben.id]

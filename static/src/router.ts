@@ -30,11 +30,13 @@ const inside = [
   {
     path: 'chats/:id',
     components: { list: ChatList, default: ConversationPage },
+    props: { default: true },
     meta: { pane: 'content', area: 'chats' },
   },
   {
     path: 'chats/:id/details',
     components: { list: ChatList, default: ConversationPage, detail: () => import('./pages/GroupDetails.vue') },
+    props: { default: true, detail: true },
     meta: { pane: 'detail', area: 'chats' },
   },
   {
@@ -45,6 +47,7 @@ const inside = [
   {
     path: 'people/:id',
     components: { list: PeopleList, default: () => import('./pages/PersonPage.vue') },
+    props: { default: true },
     meta: { pane: 'content', area: 'people' },
   },
   {

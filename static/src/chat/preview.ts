@@ -1,0 +1,53 @@
+/** The second line of a conversation in the list. Pure. */
+
+import type { Pending } from '@vouch/realtime'
+
+import type { Conversation } from '../api/types'
+import type { Translate } from '../i18n'
+import { noticeSentence } from './notices'
+import type { MessageState } from './rows'
+import { isModifier } from './timeline'
+
+export interface PreviewContext {
+  readonly t: Translate
+  readonly me: string
+  readonly nameOf: (id: string) => string
+  readonly draft: string
+  readonly typing: readonly string[]
+  readonly pending: readonly Pending[]
+}
+
+export interface Preview {
+  readonly text: string
+  /** `live`: somebody types; `draft`: one's own unsent words. */
+  readonly tone: 'plain' | 'live' | 'draft'
+  /** Where the own newest message is on its way; null when it is somebody else's, or arrived. */
+  readonly state: MessageState | null
+}
+
+const oneLine = (text: string): string => text.replace(/\s+/gu, ' ').trim()
+
+export function previewOf(conversation: Conversation, context: PreviewContext): Preview {
+  const { t, me, nameOf } = context
+  if (context.typing.length > 0) return { text: t('chats.preview.typing'), tone: 'live', state: null }
+  if (context.draft.trim()) return { text: t('chats.preview.draft', { text: oneLine(context.draft) }), tone: 'draft', state: null }
+  const unsent = context.pending.findLast((each) => each.kind === 'message' && each.state !== 'sent')
+  if (unsent) {
+    const text = unsent.body['text']
+    return { text: t('chats.preview.you', { text: typeof text === 'string' ? oneLine(text) : '' }), tone: 'plain', state: unsent.state }
+  }
+  const { last } = conversation
+  if (last === null || isModifier(last) || (last.kind === 'created' && conversation.kind === 'direct')) {
+    return { text: t('chats.preview.empty'), tone: 'plain', state: null }
+  }
+  if (last.kind !== 'message') return { text: noticeSentence(last, { t, me, nameOf }), tone: 'plain', state: null }
+  const words = last.body['text']
+  const text = last.gone || typeof words !== 'string' ? t('chats.preview.deleted') : oneLine(words)
+  const own = last.by === me
+  if (own) return { text: t('chats.preview.you', { text }), tone: 'plain', state: 'sent' }
+  return {
+    text: conversation.kind === 'group' ? t('chats.preview.by', { name: nameOf(last.by), text }) : text,
+    tone: 'plain',
+    state: null,
+  }
+}

@@ -60,7 +60,14 @@ def configure(level: str = "info", format: str = "text", stream: TextIO = sys.st
         last: list[Processor] = [structlog.processors.format_exc_info, drop_secrets]
         last.append(structlog.processors.JSONRenderer(ensure_ascii=False))
     else:
-        last = [drop_secrets, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        last = [
+            drop_secrets,
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(),
+                # The pretty tracebacks print local variables, and so passwords.
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
     )

@@ -43,7 +43,9 @@ def encode(data: bytes) -> bytes:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise VouchError(Code.TOO_LARGE, "A picture has at most 40 megapixels.")
                 picture.draft("RGB", (SIDE * 2, SIDE * 2))  # JPEG decodes at a fraction of its size
-                square = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGBA"), (SIDE, SIDE))
+                picture.thumbnail((SIDE * 4, SIDE * 4))  # before anything copies all those pixels
+                upright = ImageOps.exif_transpose(picture)
+                square = ImageOps.fit(upright.convert("RGBA" if upright.has_transparency_data else "RGB"), (SIDE, SIDE))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as fault:
         raise VouchError(Code.BAD_REQUEST, "This is not a picture that can be read (PNG, JPEG, WebP).") from fault
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+import structlog
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.web import HTTPError
 
-from handlers.edge import as_error, client_ip, is_secure, origin_allowed
+from handlers import edge
+from handlers.edge import SecurityHeaders, as_error, client_ip, is_secure, origin_allowed
+from server import logs
 from server.errors import Code, VouchError
 from server.people.accounts import Accounts
+from server.people.sessions import Sessions
 from server.store import StoreError, Unavailable
 from tests.conftest import Run, RunningServer
 from tests.handlers.conftest import PASSWORD, Client
@@ -205,6 +211,38 @@ async def test_a_fault_tells_nothing(
     assert b"swordfish" not in answer.data
 
 
+@pytest.mark.parametrize("format", ["text", "json"])
+async def test_the_log_tells_what_happened_and_no_secrets(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    secret = "correct horse battery"
+    written = io.StringIO()
+    before = structlog.get_config()
+    logs.configure(format=format, stream=written)
+    monkeypatch.setattr(edge, "log", structlog.get_logger("vouch.http"))
+    try:
+        client = await browser().begin()
+        await client.post("/registrations", {"handle": "lin", "password": secret, "name": "Lin"})
+        token = client.cookies["vouch_session"]
+
+        async def fail(self: Sessions, person: str, current: str) -> None:
+            password = secret  # noqa: F841  (what a traceback must not print)
+            raise RuntimeError("the list is broken")
+
+        monkeypatch.setattr(Sessions, "all_of", fail)
+        answer = await client.get("/sessions?token=swordfish")
+    finally:
+        structlog.configure(**before)
+        logging.getLogger().handlers.clear()
+    text = written.getvalue()
+    assert answer.code == Code.INTERNAL
+    assert "the list is broken" in text
+    assert answer.headers["X-Request-Id"] in text
+    assert "list_sessions" in text
+    for hidden in (secret, "swordfish", token, token.split("|")[4].partition(":")[2]):
+        assert hidden not in text
+
+
 def test_foreign_faults_become_codes() -> None:
     for fault, status, code in (
         (HTTPError(404), 404, Code.NOT_FOUND),
@@ -260,6 +298,17 @@ def test_tls_at_a_proxy_counts_when_the_proxy_is_trusted() -> None:
     forwarded = request("10.0.0.1", X_Forwarded_Proto="https")
     assert is_secure(forwarded, ("10.0.0.1",))
     assert not is_secure(forwarded, ())
+
+
+def test_over_tls_browsers_are_told_to_stay_there() -> None:
+    over_tls = request("127.0.0.1")
+    over_tls.protocol = "https"
+    _, headers, _ = SecurityHeaders(over_tls).transform_first_chunk(200, HTTPHeaders(), b"", True)
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    strange = request("127.0.0.1")
+    strange.host = "x; script-src *"
+    _, headers, _ = SecurityHeaders(strange).transform_first_chunk(200, HTTPHeaders(), b"", True)
+    assert "script-src *" not in headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,19 @@ def test_too_large_pictures_are_refused() -> None:
             avatars.encode(out.getvalue())
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_pictures_of_all_modes_are_read(mode: str) -> None:
+    out = io.BytesIO()
+    Image.linear_gradient("L").convert(mode).save(out, "PNG")
+    assert avatars.encode(out.getvalue())[8:12] == b"WEBP"
+
+
+def test_printers_pictures_are_read() -> None:
+    out = io.BytesIO()
+    Image.linear_gradient("L").convert("CMYK").save(out, "JPEG")
+    assert avatars.encode(out.getvalue())[8:12] == b"WEBP"
+
+
 def test_a_picture_stands_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees to see it upright

@@ -33,13 +33,14 @@ SafeInt = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)]
 #: The number of an entry in its channel: 1, 2, 3 … without holes; 0 is "before the first".
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Millis = Annotated[int, Meta(ge=0, le=2**53 - 1, description="milliseconds since 1970-01-01T00:00Z")]
+# Python's `$` also matches before a last newline, JavaScript's does not: `(?!\n)` makes the patterns mean one thing.
 #: `kind:id`, for example `conv:c_0f3…` or `inbox:p_7k2…`.
-Channel = Annotated[str, Meta(pattern=r"^[a-z]{2,16}:[A-Za-z0-9_-]{1,64}$", max_length=81)]
+Channel = Annotated[str, Meta(pattern=r"^[a-z]{2,16}:[A-Za-z0-9_-]{1,64}$(?!\n)", max_length=81)]
 #: Chosen by the client from 128 random bits; repeating a request with the same id is safe.
-ClientId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+ClientId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{16,64}$(?!\n)")]
 #: Correlates an answer with its request within one connection.
 RequestId = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-KindName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+KindName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$(?!\n)")]
 
 
 class Close(IntEnum):

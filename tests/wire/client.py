@@ -7,8 +7,10 @@ that the server had to say to earlier frames has arrived.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import secrets
+import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -71,7 +73,7 @@ class Socket:
     # ── Saying ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def say(self, t: str, **fields: Any) -> None:
-        await self.send(json.dumps({"t": t, **fields}))
+        await self.send(json.dumps({"t": t, **fields}, ensure_ascii=False))
 
     async def send(self, data: str | bytes, *, binary: bool = False) -> None:
         """Any text or bytes, however wrong."""
@@ -133,7 +135,7 @@ class Socket:
             named = frame["t"] in types and all(frame.get(name) == value for name, value in fields.items())
             return named and where(frame)
 
-        return await self._wait(lambda: self._take(fits), f"{'/'.join(types)} {fields}")
+        return dict(await self._wait(lambda: self._take(fits), f"{'/'.join(types)} {fields}"))
 
     async def entry(self, ch: str, kind: str | None = None, seq: int | None = None) -> Frame:
         """The next entry of a channel (of this kind, with this number)."""
@@ -164,7 +166,6 @@ class Socket:
         assert self._connection is not None
         return self._connection.close_code
 
-    @property
     def is_open(self) -> bool:
         return self._connection is not None and not self._over
 
@@ -261,12 +262,12 @@ class Person:
 
     async def socket(self, *, hello: bool = True, headers: dict[str, str] | None = None) -> Socket:
         """A new socket, signed in unless `hello` is False."""
-        socket = Socket(self.handle)
-        self.sockets.append(socket)
-        await socket.open(self.server.socket_url, {"Cookie": self.cookie} if headers is None else headers)
+        opened = Socket(self.handle)
+        self.sockets.append(opened)
+        await opened.open(self.server.socket_url, {"Cookie": self.cookie} if headers is None else headers)
         if hello:
-            await socket.hello()
-        return socket
+            await opened.hello()
+        return opened
 
     @staticmethod
     def _done(answer: Answer) -> Any:
@@ -324,8 +325,92 @@ class Crowd:
 
     async def leave(self) -> None:
         for person in self._people:
-            for socket in person.sockets:
-                socket.close()
+            for opened in person.sockets:
+                opened.close()
+
+
+class Raw:
+    """A socket without a WebSocket library: for frames that no library sends, and for not reading.
+
+    It reads only when told to; `buffer` bytes wait in the kernel meanwhile.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._loop = asyncio.get_running_loop()
+
+    @classmethod
+    async def open(cls, person: Person, *, buffer: int = 65_536) -> Raw:
+        connection = socket.socket()
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        raw = cls(connection)
+        await raw._loop.sock_connect(connection, ("127.0.0.1", person.server.port))
+        lines = [
+            "GET /api/v1/socket HTTP/1.1",
+            f"Host: 127.0.0.1:{person.server.port}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Key: {base64.b64encode(secrets.token_bytes(16)).decode()}",
+            "Sec-WebSocket-Version: 13",
+            f"Cookie: {person.cookie}",
+        ]
+        await raw.send("\r\n".join([*lines, "", ""]).encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += await raw._read()
+        assert answer.startswith(b"HTTP/1.1 101"), answer
+        return raw
+
+    async def send(self, data: bytes) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self._loop.sock_sendall(self._socket, data)
+
+    async def say(self, t: str, **fields: Any) -> None:
+        await self.send(frame_bytes(json.dumps({"t": t, **fields}).encode()))
+
+    async def rest(self) -> bytes:
+        """Reads to the end of the connection; everything that came."""
+        data = b""
+        async with asyncio.timeout(PATIENCE):
+            while chunk := await self._read():
+                data += chunk
+        return data
+
+    async def close_code(self) -> int | None:
+        """Reads to the end; the code of the close frame, None when the connection just ended."""
+        data, code = await self.rest(), None
+        while len(data) >= 2:
+            size, start = data[1] & 0x7F, 2
+            if size == 126:
+                size, start = int.from_bytes(data[2:4], "big"), 4
+            elif size == 127:
+                size, start = int.from_bytes(data[2:10], "big"), 10
+            if data[0] & 0x0F == 0x8 and size >= 2:
+                code = int.from_bytes(data[start : start + 2], "big")
+            data = data[start + size :]
+        return code
+
+    def close(self) -> None:
+        self._socket.close()
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._loop.sock_recv(self._socket, 65_536)
+        except ConnectionResetError:
+            return b""
+
+
+def frame_bytes(payload: bytes, *, first: int = 0x81, size: int | None = None) -> bytes:
+    """A client's frame (RFC 6455 section 5.2), masked with zeros. `first` is its first byte; `size` may lie."""
+    size = len(payload) if size is None else size
+    if size < 126:
+        head = bytes((first, 0x80 | size))
+    elif size < 65_536:
+        head = bytes((first, 0x80 | 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((first, 0x80 | 127)) + size.to_bytes(8, "big")
+    return head + bytes(4) + payload
 
 
 def conversation_of(ch: str) -> str:

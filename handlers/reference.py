@@ -29,8 +29,11 @@ section.op, section.type { background: var(--card); border: 1px solid var(--line
 code { font: 14px/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
 .call { color: var(--jade); } .quiet, th { color: var(--ink-2); }
 a { color: inherit; } a:focus-visible { outline: 2px solid var(--jade); outline-offset: 2px; }
-nav ul { columns: 2; padding-left: 18px; } @media (max-width: 560px) { nav ul { columns: 1; } }
+nav { columns: 2; column-gap: 40px; } @media (max-width: 560px) { nav { columns: 1; } }
+nav ul { list-style: none; margin: 0 0 18px; padding: 0; } nav li { break-inside: avoid; }
+nav a { text-decoration: none; line-height: 1.9; } nav a:hover { text-decoration: underline; }
 table { border-collapse: collapse; width: 100%; font-size: 15px; }
+td:first-child { width: 34%; } section.type td:nth-child(2) { width: 30%; }
 th, td { text-align: left; vertical-align: top; padding: 5px 12px 5px 0; border-top: 1px solid var(--line); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 10px 0 0; }
 dt { color: var(--ink-2); } dd { margin: 0; overflow-wrap: anywhere; }
@@ -83,10 +86,13 @@ def page() -> str:
         "<h1>The HTTP interface of Vouch</h1>",
         _prose(openapi.INTRODUCTION),
         f'<p>The same for machines: <a href="{BASE}/openapi.json">OpenAPI 3.1</a>.</p>',
-        "<nav aria-label=Operations><ul>",
-        *(f'<li><a href="#{op.id}">{escape(op.summary.rstrip("."))}</a></li>' for op in operations),
-        "</ul></nav>",
+        '<nav aria-label="Operations">',
     ]
+    for tag in document["tags"]:
+        parts.append(f'<ul><li class="quiet">{escape(tag["name"].capitalize())}</li>')
+        parts += [f'<li><a href="#{op.id}">{_title(op)}</a></li>' for op in operations if op.tag == tag["name"]]
+        parts.append("</ul>")
+    parts.append("</nav>")
     for tag in document["tags"]:
         parts.append(f"<h2>{escape(tag['name'].capitalize())}</h2><p>{escape(tag['description'])}</p>")
         parts += [_operation(op, schemas) for op in operations if op.tag == tag["name"]]
@@ -101,11 +107,14 @@ def page() -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Vouch: HTTP interface</title>'
+        '<link rel="icon" href="data:,">'
         '<link rel="stylesheet" href="/docs.css"></head><body><main>' + "\n".join(parts) + "</main></body></html>\n"
     )
 
 
 def _operation(operation: Operation, schemas: dict[str, Any]) -> str:
+    rest = operation.summary.partition(". ")[2]
+    rest = rest and rest + "\n\n"
     rows = [("Who", escape(openapi.who(operation.allow)))]
     if operation.accepts:
         rows.append(("Request", escape(", ".join(operation.accepts))))
@@ -121,12 +130,17 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> str:
     rows.append(("Answer", f"{statuses} {_linked(answer, schemas)}"))
     rows.append(("Errors", " ".join(f"<code>{code}</code>" for code in openapi.errors_of(operation))))
     return (
-        f'<section class="op" id="{operation.id}"><h3>{escape(operation.summary)}</h3>'
+        f'<section class="op" id="{operation.id}"><h3>{_title(operation)}</h3>'
         f'<code class="call">{operation.method} {escape(BASE + operation.path)}</code>'
-        f"{_prose(operation.description)}<dl>"
+        f"{_prose(rest + operation.description)}<dl>"
         + "".join(f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in rows)
         + "</dl></section>"
     )
+
+
+def _title(operation: Operation) -> str:
+    """The first sentence, without its stop."""
+    return escape(operation.summary.partition(". ")[0].rstrip("."), quote=False)
 
 
 def _type(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> str:

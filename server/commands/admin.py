@@ -18,7 +18,7 @@ from server.settings import Settings, load
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="make a person with every right, or give every right to one")
+    create = actions.add_parser("create", help="make a person with every right")
     create.add_argument("handle", metavar="HANDLE")
     create.add_argument(
         "--password-stdin", action="store_true", help="read the password from standard input instead of asking"

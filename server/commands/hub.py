@@ -69,9 +69,9 @@ async def serve(
         )
         story = await demo.tell(services) if settings.demo else []
         server.add_sockets(sockets)
-        print("\n".join([*_greeting(settings, keys, urls), *story]), flush=True)
+        _say(*story, *_greeting(settings, keys, urls))
         await stopping.wait()
-        print("Stopping.", flush=True)
+        _say("Stopping.")
         server.stop()
     finally:
         # The sockets are closed first, with a code that tells clients to come back; then nothing is left to do.
@@ -84,6 +84,11 @@ def _stop(stopping: asyncio.Event) -> None:
     if stopping.is_set():
         os._exit(1)  # asked twice: the kernel takes the children along
     stopping.set()
+
+
+def _say(*lines: str) -> None:
+    with suppress(OSError):  # nobody may be listening any more, which is no reason to stop
+        print("\n".join(lines), flush=True)
 
 
 def _urls(settings: Settings, port: int) -> list[str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from server.demo import cast, talk
 from server.services import Services
 
 Chapter = Callable[[Services], Awaitable[Sequence[str]]]
 
-CHAPTERS: list[Chapter] = []
+CHAPTERS: list[Chapter] = [cast.tell, talk.tell]
 
 
 async def tell(services: Services) -> list[str]:

@@ -92,6 +92,11 @@ class People:
         """Cards of all of these who exist; the caller has made sure that they may be shown."""
         return await self.directory.cards(ids)
 
+    async def id_of(self, handle: str) -> str | None:
+        """Who has this handle. Without limits, so for the command line and the story of the demo, never for the edge."""
+        found = await self._people.by_handle(handle)
+        return found.id if found else None
+
     async def are_friends(self, person: str, others: Iterable[str]) -> set[str]:
         """Those of `others` who are friends of `person`."""
         return await self.directory.are_friends(person, others)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,7 +102,7 @@ class TestNode:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small project around setup.py, with steps that only write down that they ran."""
     for name, text in {
         "setup.cfg": "[options]\ninstall_requires =\n    tornado>=6\n"
@@ -142,7 +141,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             (tmp_path / "static" / "dist" / "index.html").touch()
 
     monkeypatch.setattr(setup, "run", run)
-    yield tmp_path
+    return tmp_path
 
 
 def ran(project: Path) -> list[str]:

@@ -51,7 +51,7 @@ class Erasure:
             try:
                 for person, rooms in await self._repo.erasures():
                     for room in rooms:
-                        await self._hub.erase(f"conv:{room}", person)
+                        await self._hub.eraser.person(f"conv:{room}", person)
                         await self._repo.erased(person, room)
                     await self._repo.end_erasure(person)
                 if not self._wake.is_set():

@@ -143,6 +143,12 @@ class ChannelKinds:
         kind = self.of(ch)
         return NO_EFFECTS if kind is None else kind.policy.effects(entry)
 
+    def replaces(self, ch: str, name: str) -> bool:
+        """Whether an entry of this kind takes the place of the one that it refers to."""
+        kind = self.of(ch)
+        entry = kind.entry(name) if kind else None
+        return entry is not None and entry.replaces
+
     def client_entry(self, ch: str, name: str) -> EntryKind:
         """The kind of an entry that a client wants to append; raises `bad_request` unless clients may."""
         kind = self.of(ch)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import structlog
@@ -19,12 +19,10 @@ from server.errors import Code, VouchError
 from server.principals import ANONYMOUS, ANYBODY, Allow, Kind, Principal, allow
 from server.realtime import protocol as p
 from server.realtime.frames import PING, text_frame
+from server.realtime.hub import Hub
 from server.realtime.metrics import CLOSED, REFUSED
 from server.realtime.transport import Transport
 from server.store import StoreError
-
-if TYPE_CHECKING:
-    from server.realtime.hub import Hub
 
 #: Frames buffered for a slow client before it is closed (resumable), in bytes, and how long a backlog may last.
 MAX_BACKLOG = 1024 * 1024
@@ -233,7 +231,7 @@ class Connection:
         if principal is None or not SIGNED_IN.permits(principal):
             self.close(p.Close.UNAUTHENTICATED)
             return
-        if (refused := self._hub.enter(self, principal)) is not None:
+        if (refused := self._hub.roster.enter(self, principal)) is not None:
             self.close(refused, retry_after=30.0 if refused is p.Close.TOO_MANY_CONNECTIONS else 0.5)
             return
         self.principal = principal
@@ -259,7 +257,8 @@ class Connection:
 
     async def _subscribe_one(self, rid: int, want: p.Want) -> None:
         try:
-            await self._hub.subscribe(self, rid, want.ch, want.after, same_epoch=self._epoch in (None, self._hub.epoch))
+            same_epoch = self._epoch in (None, self._hub.epoch)
+            await self._hub.subscriptions.subscribe(self, rid, want.ch, want.after, same_epoch=same_epoch)
         except VouchError as fault:
             self.say(p.Refused(rid, want.ch, fault.code))
         except StoreError:
@@ -267,7 +266,7 @@ class Connection:
 
     async def unsubscribe(self, frame: p.Unsubscribe) -> None:
         for ch in frame.channels:
-            self._hub.unsubscribe(self, ch)
+            self._hub.subscriptions.unsubscribe(self, ch)
         self.say(p.Unsubscribed(frame.rid))
 
     async def append(self, frame: p.Append) -> None:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 
+from server.principals import Principal
 from server.realtime.protocol import Close
 from server.store import StoreError
-
-if TYPE_CHECKING:
-    from server.realtime.connection import Connection
 
 SLOTS = 25
 TICK = 1.0  # seconds
 
 log = structlog.get_logger(__name__)
+
+
+class Beating(Protocol):
+    """A connection, as the wheel sees it."""
+
+    @property
+    def principal(self) -> Principal: ...
+
+    def beat(self) -> None: ...
+
+    def close(self, code: Close) -> None: ...
 
 
 class SessionCheck(Protocol):
@@ -33,8 +42,8 @@ class Heartbeat:
     def __init__(self, sign_ins: SessionCheck, tick: float = TICK) -> None:
         self._sign_ins = sign_ins
         self._tick = tick
-        self._slots: list[set[Connection]] = [set() for _ in range(SLOTS)]
-        self._where: dict[Connection, int] = {}
+        self._slots: list[set[Beating]] = [set() for _ in range(SLOTS)]
+        self._where: dict[Beating, int] = {}
         self._next = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -43,13 +52,13 @@ class Heartbeat:
         """Seconds between two heartbeats of a connection."""
         return SLOTS * self._tick
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Beating) -> None:
         if connection not in self._where:
             self._next = (self._next + 1) % SLOTS
             self._where[connection] = self._next
             self._slots[self._next].add(connection)
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: Beating) -> None:
         slot = self._where.pop(connection, None)
         if slot is not None:
             self._slots[slot].discard(connection)
@@ -73,7 +82,7 @@ class Heartbeat:
                 await self._check(slot)
             turn += 1
 
-    async def _check(self, slot: list[Connection]) -> None:
+    async def _check(self, slot: list[Beating]) -> None:
         sessions = {c.principal.session for c in slot if c.principal.session}
         if not sessions:
             return

@@ -241,9 +241,9 @@ async def test_two_heartbeats_without_an_answer_end_the_connection(services: Ser
 async def test_one_person_may_have_many_connections_but_not_any_number(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from server.realtime import hub
+    from server.realtime import roster
 
-    monkeypatch.setattr(hub, "MAX_CONNECTIONS_EACH", 3)
+    monkeypatch.setattr(roster, "MAX_CONNECTIONS_EACH", 3)
     opened = [await signed_in(services) for _ in range(4)]
     assert [socket.closed for _, socket in opened] == [None, None, None, (4006, "too_many_connections")]
     for connection, _ in opened:

@@ -5,7 +5,7 @@ import { computed, readonly, ref, type ComputedRef, type Ref } from 'vue'
 import { translate } from './i18n'
 import { language } from './preferences'
 import { useSession } from './stores/session'
-import { dayTitle, fullOf, listTime, timeOf, type Clock, type DayWords } from './times'
+import { dateOf, dayTitle, fullOf, listTime, timeOf, type Clock, type DayWords } from './times'
 
 const present = ref(Date.now())
 setInterval(() => (present.value = Date.now()), 30_000)
@@ -18,6 +18,7 @@ export interface Times {
   day(at: number): string
   time(at: number): string
   full(at: number): string
+  date(at: number): string
   /** "3 min ago" for today, else as a list. */
   ago(at: number): string
 }
@@ -33,6 +34,7 @@ export function useTimes(): Times {
     day: (at) => dayTitle(at, present.value, clock.value, words.value),
     time: (at) => timeOf(at, clock.value),
     full: (at) => fullOf(at, clock.value),
+    date: (at) => dateOf(at, clock.value),
     ago(at) {
       const minutes = Math.floor((present.value - at) / 60_000)
       if (minutes < 1) return translate('time.now')

@@ -2,7 +2,8 @@
 
 import { Fault, faultFrom } from './fault'
 
-const BASE = '/api/v1'
+/** Answers with the XSRF cookie, whoever asks. */
+const GREETING = '/api/v1/me'
 /** Milliseconds after which no answer counts as none; pictures may take longer. */
 const PATIENCE = 20_000
 const PATIENCE_UPLOAD = 90_000
@@ -26,7 +27,7 @@ async function answerOf(method: Method, path: string, body: BodyInit | null, typ
   if (type !== null) headers.set('Content-Type', type)
   if (method !== 'GET') headers.set('X-XSRFToken', xsrfToken(document.cookie) ?? '')
   try {
-    return await fetch(BASE + path, {
+    return await fetch(path, {
       method,
       headers,
       body,
@@ -50,12 +51,12 @@ async function read(answer: Response): Promise<unknown> {
 }
 
 async function ask(method: Method, path: string, body: BodyInit | null, type: string | null, patience: number): Promise<unknown> {
-  if (method !== 'GET' && xsrfToken(document.cookie) === null) await answerOf('GET', '/me', null, null, PATIENCE)
+  if (method !== 'GET' && xsrfToken(document.cookie) === null) await answerOf('GET', GREETING, null, null, PATIENCE)
   let answer = await answerOf(method, path, body, type, patience)
   let content = await read(answer)
   if (answer.status === 403 && faultFrom(403, content, null).code === 'xsrf') {
     // The cookie was lost or is from another server: fetch a new one and try once more.
-    await answerOf('GET', '/me', null, null, PATIENCE)
+    await answerOf('GET', GREETING, null, null, PATIENCE)
     answer = await answerOf(method, path, body, type, patience)
     content = await read(answer)
   }
@@ -65,8 +66,8 @@ async function ask(method: Method, path: string, body: BodyInit | null, type: st
   throw fault
 }
 
-/** The type is the contract of docs/http.md; both sides are generated from and tested against the same source. */
-export async function request<T = void>(method: Method, path: string, body?: object): Promise<T> {
+/** `path` is whole, from /api on. */
+export async function request<T>(method: Method, path: string, body?: object): Promise<T> {
   const json = body === undefined ? null : JSON.stringify(body)
   return (await ask(method, path, json, json === null ? null : 'application/json', PATIENCE)) as T
 }

@@ -65,7 +65,7 @@ const en = {
     ended: 'You were signed out: this sign-in was ended on another device, or the password was changed.',
     expired: 'Your sign-in has run out. Sign in again; what you wrote is kept.',
     deleted: 'Your account is deleted.',
-    slip: { line: 'Read 30 min × 5 days', kept: 'kept' },
+    slip: { line: 'Read 30 min × 5 days', kept: 'Day 4: kept' },
   },
   register: {
     title: 'Create an account',

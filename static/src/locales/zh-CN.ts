@@ -67,7 +67,7 @@ const zhCN: Messages = {
     ended: '你已退出登录：这次登录在别的设备上被结束，或者密码改过了。',
     expired: '登录过期了。请重新登录，你写的都在。',
     deleted: '账号已注销。',
-    slip: { line: '读书 30 分钟 × 5 天', kept: '做到了' },
+    slip: { line: '读书 30 分钟 × 5 天', kept: '第 4 天，做到了' },
   },
   register: {
     title: '注册账号',

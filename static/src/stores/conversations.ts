@@ -119,7 +119,7 @@ export const useConversations = defineStore('conversations', () => {
     const whole = merged(byId.get(fresh.id), fresh)
     byId.set(fresh.id, whole)
     people.learn(fresh.people)
-    for (const position of fresh.positions ?? []) if (position.person !== session.me?.id) movePosition(fresh.id, position)
+    for (const position of fresh.positions) if (position.person !== session.me?.id) movePosition(fresh.id, position)
     follow(whole)
     return whole
   }

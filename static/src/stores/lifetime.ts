@@ -29,6 +29,7 @@ export const useLifetime = defineStore('lifetime', () => {
 
   function onInbox(entry: Entry): void {
     const id = entry.body['conversation']
+    const person = entry.body['person']
     switch (entry.kind) {
       case 'conversation_added':
         if (typeof id === 'string') conversations.refetch(id).catch(() => undefined)
@@ -37,7 +38,8 @@ export const useLifetime = defineStore('lifetime', () => {
         if (typeof id === 'string') conversations.forget(id)
         break
       case 'profile_changed':
-        session.refresh().catch(() => undefined)
+        if (typeof person === 'string' && person !== session.me?.id) people.forgetCard(person)
+        else session.refresh().catch(() => undefined)
         break
       case 'friend_requested':
       case 'friend_accepted':

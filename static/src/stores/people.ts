@@ -4,7 +4,7 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowReactive, shallowRef } from 'vue'
 
 import { api } from '../api'
-import type { Friends, PersonCard, PersonView } from '../api/types'
+import type { FindPersonRequest, Friends, PersonCard, PersonView } from '../api/types'
 import { translate } from '../i18n'
 import { useSession } from './session'
 
@@ -129,7 +129,7 @@ export const usePeople = defineStore('people', () => {
     restore,
     clear,
     forgetCard,
-    find: (by: { handle: string } | { phone: string }) => api.findPerson(by),
+    find: (by: FindPersonRequest) => api.findPerson(by),
     view: (id: string) => api.person(id),
     request: (id: string, note: string) => act(() => api.requestFriend(id, note)),
     withdraw: (id: string) => act(async () => void (await api.withdrawRequest(id))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from handlers.edge import SecurityHeaders, quiet_log
 from handlers.health import LiveHandler, MetricsHandler, ReadyHandler
 from handlers.operations import BASE, Operation
 from handlers.socket import SocketHandler
+from server.errors import StartupError
 
 if TYPE_CHECKING:
     from server.services import Services
@@ -32,9 +34,19 @@ def operation_routes(operations: list[Operation]) -> list[Route]:
     return [(next(iter(methods.values())).pattern, OperationHandler, {"operations": methods}) for methods in ordered]
 
 
+def check_proxies(proxies: tuple[str, ...]) -> None:
+    """Raises StartupError `bad_setting` for what is neither an address nor a network."""
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError as fault:
+            raise StartupError("bad_setting", f"VOUCH_TRUSTED_PROXIES: {fault}.") from None
+
+
 def make_application(services: Services) -> Application:
     """The whole edge: operations, socket, health, reference pages and the web client."""
     settings = services.settings
+    check_proxies(settings.trusted_proxies)
     assets = settings.static_dir / "assets"
     routes: list[Route] = [
         (BASE + r"/socket", SocketHandler, {"services": services}),

@@ -129,6 +129,7 @@ class EdgeHandler(RequestHandler):
 
     request_id: str = ""
     operation_id: str = "other"
+    refusal: str = ""
 
     def set_default_headers(self) -> None:
         # Called before anything else, and again when an error replaces what was begun: the id stays.
@@ -173,6 +174,7 @@ class EdgeHandler(RequestHandler):
         """The one error shape, for whatever was raised; what we did not foresee becomes `internal`."""
         info = kwargs.get("exc_info")
         error = as_error(info[1] if info else None, status_code)
+        self.refusal = error.code
         self.set_status(error.status)
         if error.retry_after is not None:
             self.set_header("Retry-After", str(max(1, round(error.retry_after + 0.5))))
@@ -202,6 +204,7 @@ class EdgeHandler(RequestHandler):
             ms=round(seconds * 1000, 1),
             operation=self.operation_id,
             ip=self.ip,
+            **({"code": self.refusal} if self.refusal else {}),
         )
 
 

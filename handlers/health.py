@@ -7,7 +7,7 @@ import ipaddress
 
 import msgspec
 
-from handlers.edge import EdgeHandler
+from handlers.edge import EdgeHandler, is_trusted
 from server import metrics
 from server.errors import Code, VouchError
 from server.principals import Role
@@ -25,6 +25,8 @@ class LiveHandler(EdgeHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish("ok")
 
+    head = get
+
 
 class ReadyHandler(EdgeHandler):
     """GET /readyz: 200 when database and Redis answer, else 503 with which of them is away."""
@@ -36,6 +38,8 @@ class ReadyHandler(EdgeHandler):
         self.set_status(200 if database and redis else 503)
         self.set_header("Content-Type", "application/json")
         self.finish(msgspec.json.encode({"database": "ok" if database else "away", "redis": "ok" if redis else "away"}))
+
+    head = get
 
     async def _database(self) -> bool:
         try:
@@ -58,6 +62,10 @@ class MetricsHandler(EdgeHandler):
         self.finish(metrics.exposition())
 
     def _local(self) -> bool:
+        """From this machine, and not passed on by a proxy here that we were not told of."""
+        forwarded = "X-Forwarded-For" in self.request.headers or "Forwarded" in self.request.headers
+        if forwarded and not is_trusted(self.request.remote_ip or "", self.config.trusted_proxies):
+            return False
         try:
             return ipaddress.ip_address(self.ip).is_loopback
         except ValueError:

@@ -17,6 +17,7 @@ from handlers.edge import SESSION_COOKIE, ErrorAnswer
 from handlers.operations import BASE, Binary, Operation, Upload
 from server import __version__
 from server.errors import CODES, Code
+from server.limits import LIMITS
 from server.principals import Allow, Kind
 
 _REF = "#/components/schemas/{name}"
@@ -31,7 +32,8 @@ _TAGS = {
 INTRODUCTION = f"""\
 JSON in and out. Times are integer milliseconds since 1970-01-01T00:00Z, ids are strings, unknown fields of a request
 are refused. Every answer carries `X-Request-Id`; every status of 400 or more has the form of `ErrorAnswer`, and its
-`code` never changes its meaning.
+`code` never changes its meaning. Besides the errors named at an operation, each may answer `unauthenticated` (also
+to a token that is not valid where anybody may call), `unavailable` and `internal`.
 
 **Browsers** sign in and hold the cookie `{SESSION_COOKIE}` (HttpOnly, SameSite=Lax). Whatever changes something also
 needs the value of the readable cookie `_xsrf` in the header `X-XSRFToken`; `GET {BASE}/me` sets that cookie, also when
@@ -218,11 +220,18 @@ def markdown() -> str:
             lines += ["", *_type_lines(name, schema)]
     lines += ["", "## Errors", "", "| code | status | meaning |", "|---|---|---|"]
     lines += [f"| `{code}` | {status} | {sentence} |" for code, (status, sentence) in CODES.items()]
+    lines += ["", "## Limits", "", "Beyond them the answer is `too_often` with the seconds to wait.", ""]
+    lines += ["| limit | how often | counted by |", "|---|---|---|"]
+    lines += [f"| `{name}` | {limit.rate} | {limit.by} |" for name, limit in LIMITS.items()]
     return "\n".join(lines) + "\n"
 
 
 def _operation_lines(operation: Operation) -> list[str]:
-    lines = [f"### {operation.summary}", "", f"`{operation.method} {BASE}{operation.path}` (`{operation.id}`)"]
+    lines = [
+        f"### {operation.summary.rstrip('.')}",
+        "",
+        f"`{operation.method} {BASE}{operation.path}` (`{operation.id}`)",
+    ]
     if operation.description:
         lines += ["", operation.description]
     request = ", ".join(operation.accepts) if operation.accepts else kind_name(operation.request)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
 import structlog
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
@@ -24,19 +25,27 @@ from server.errors import Code, VouchError
 
 T = TypeVar("T")
 
-#: name → how often; the key that each is counted by is named in the comment
-LIMITS: dict[str, str] = {
-    "sign_in": "10 per 15 minutes",  # login
-    "sign_in_ip": "60 per 15 minutes",  # address
-    "register_ip": "20 per 1 hour",  # address
-    "confirm_password": "10 per 15 minutes",  # person
-    "find_person": "20 per 1 hour",  # person
-    "find_person_ip": "60 per 1 hour",  # address
-    "friend_request": "50 per 1 day",  # person
-    "change_profile": "60 per 1 hour",  # person
-    "send": "240 per 1 minute",  # person; taken in portions of at most SEND_BURST and spent by the node
-    "create_conversation": "60 per 1 hour",  # person
-    "add_members": "120 per 1 hour",  # person
+
+class Limit(msgspec.Struct, frozen=True):
+    """`rate` as the limits library reads it; `by` says whose tries are counted together, in words."""
+
+    rate: str
+    by: str
+
+
+LIMITS: dict[str, Limit] = {
+    "sign_in": Limit("10 per 15 minutes", "login"),
+    "sign_in_ip": Limit("60 per 15 minutes", "address"),
+    "register_ip": Limit("20 per 1 hour", "address"),
+    "confirm_password": Limit("10 per 15 minutes", "person"),
+    "find_person": Limit("20 per 1 hour", "person"),
+    "find_person_ip": Limit("60 per 1 hour", "address"),
+    "friend_request": Limit("50 per 1 day", "person"),
+    "change_profile": Limit("60 per 1 hour", "person"),
+    "create_conversation": Limit("60 per 1 hour", "person"),
+    "add_members": Limit("120 per 1 hour", "person"),
+    # Taken in portions of at most SEND_BURST and spent by the node.
+    "send": Limit("240 per 1 minute", "person"),
 }
 #: How many messages one person may send at once.
 SEND_BURST = 60
@@ -51,7 +60,7 @@ class Limits:
     """`factor` multiplies every amount, for tests and demonstrations."""
 
     def __init__(self, redis_url: str, *, factor: float = 1.0, pause: float = PAUSE) -> None:
-        self._items = {name: _scaled(parse(text), factor) for name, text in LIMITS.items()}
+        self._items = {name: _scaled(parse(limit.rate), factor) for name, limit in LIMITS.items()}
         self._client = Redis.from_url(redis_url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT)
         self._redis = RedisStorage(
             "async+redis://",

@@ -13,9 +13,6 @@ from server.people.phones import PhoneVault
 from server.principals import Grant, Role, Scope
 from server.store import Collection, Document, Index, Store, Tx
 
-#: How many people one answer about a person may name; nobody has more friends and requests than that.
-MOST_PAIRS = 5_000
-
 
 def token_hash(token: str) -> str:
     """What is kept of a sign-in's token. It has 256 random bits, so one plain hash is enough."""
@@ -225,7 +222,7 @@ class PairsRepo:
     async def of(self, person: str, tx: Tx | None = None) -> list[Pair]:
         """Every pair that this person is half of, also ended ones."""
         session = tx.session if tx else None
-        halves = [await self._pairs.find({half: person}, session=session).to_list(MOST_PAIRS) for half in ("a", "b")]
+        halves = [await self._pairs.find({half: person}, session=session).to_list(None) for half in ("a", "b")]
         return [_pair(document) for half in halves for document in half]
 
     async def between(self, person: str, others: Iterable[str]) -> dict[str, Pair]:

@@ -93,7 +93,7 @@ class People:
         return await self.directory.cards(ids)
 
     async def id_of(self, handle: str) -> str | None:
-        """Who has this handle. Without limits, so for the command line and the story of the demo, never for the edge."""
+        """Who has this handle. Without limits: for the command line and the demo, never for the edge."""
         found = await self._people.by_handle(handle)
         return found.id if found else None
 

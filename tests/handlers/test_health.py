@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from handlers.application import check_proxies
+from server.errors import StartupError
 from server.settings import Settings
 from server.store import Store, Unavailable
 from tests.conftest import RunningServer
@@ -41,6 +43,24 @@ async def test_measurements_name_operations_and_no_people(server: RunningServer)
     assert me["id"].encode() not in answer.data
 
 
+async def test_a_proxy_that_we_were_not_told_of_shows_no_measurements(server: RunningServer) -> None:
+    for header in ("X-Forwarded-For", "Forwarded"):
+        answer = await Client(server.url).call("GET", "//metrics", headers={header: "127.0.0.1"})
+        assert answer.status == 403
+
+
+async def test_load_balancers_may_ask_for_the_head_only(server: RunningServer) -> None:
+    for path in ("//healthz", "//readyz"):
+        answer = await Client(server.url).call("HEAD", path)
+        assert (answer.status, answer.data) == (200, b"")
+
+
+def test_what_is_no_proxy_is_told_at_the_start() -> None:
+    check_proxies(("10.0.0.1", "fd00::/8"))
+    with pytest.raises(StartupError, match="VOUCH_TRUSTED_PROXIES"):
+        check_proxies(("proxy.example",))
+
+
 class TestThroughAProxy:
     """Seen from elsewhere: the tests' own address counts as a proxy."""
 
@@ -64,7 +84,7 @@ class TestThroughAProxy:
         assert await ask(admin) == 200
         token = (await admin.post("/tokens", {"name": "Prometheus"})).json["token"]
         assert await ask(Client(server.url, token)) == 200
-        assert await ask(admin, **{"X-Forwarded-For": "nonsense"}) == 200
+        assert await ask(person, **{"X-Forwarded-For": "127.0.0.1"}) == 200  # the proxy's own machine
 
     async def test_the_address_of_a_sign_in_is_the_clients(self, server: RunningServer) -> None:
         client = await Client(server.url).begin()

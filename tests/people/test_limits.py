@@ -11,13 +11,13 @@ import pytest
 
 from server import limits as limits_module
 from server.errors import Code, VouchError
-from server.limits import LIMITS, Limits
+from server.limits import LIMITS, Limit, Limits
 from tests.conftest import Run
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(LIMITS, "sign_in", "3 per 2 seconds")
+    monkeypatch.setitem(LIMITS, "sign_in", Limit("3 per 2 seconds", "login"))
 
 
 async def test_counts_up_to_the_limit_and_says_when_to_come_back(small: None, redis_url: str) -> None:

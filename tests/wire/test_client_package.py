@@ -329,16 +329,24 @@ class Away(NamedTuple):
         return f"ws://127.0.0.1:{self.port}/api/v1/socket"
 
 
+async def hub_on(data_dir: Path) -> HubProcess:
+    """The hub as a process of its own, started."""
+    hub = HubProcess(data_dir, environ={"VOUCH_LIMITS_FACTOR": "100"})
+    await asyncio.to_thread(hub.start)
+    return hub
+
+
+def port_of(hub: HubProcess) -> int:
+    return int(hub.url.strip("/").rpartition(":")[2])
+
+
 @pytest.mark.gen_test(timeout=120)
 async def test_nothing_is_lost_or_doubled_when_the_server_is_killed(node: NodeClients, tmp_path: Path) -> None:
     """kill -9 while both write, twice; the same data directory starts again on another port."""
-    hub = HubProcess(tmp_path / "data", environ={"VOUCH_LIMITS_FACTOR": "100"})
-    start = asyncio.get_running_loop().run_in_executor
-    await start(None, hub.start)
-    away = Away(int(hub.url.rpartition(":")[2].strip("/")))
-    cable = await Cable.to(away.port)
+    hub = await hub_on(tmp_path / "data")
+    cable = await Cable.to(port_of(hub))
     try:
-        crowd = Crowd(away)  # type: ignore[arg-type]
+        crowd = Crowd(Away(port_of(hub)))  # type: ignore[arg-type]
         lin, mei = await crowd.friends("lin", "mei")
         ch = await crowd.direct(lin, mei)
         head = 0
@@ -346,17 +354,17 @@ async def test_nothing_is_lost_or_doubled_when_the_server_is_killed(node: NodeCl
             await program(node, person, cable.url)
             head = (await opened(node, person.handle, ch))["head"]
         appends: list[asyncio.Future[Any]] = []
-        for round_ in range(3):
+        for life in range(3):
             for number in range(50):
                 for name in ("lin", "mei"):
-                    words = text(f"{name} {round_ * 50 + number}")
+                    words = text(f"{name} {life * 50 + number}")
                     appends.append(node.command("append", name, ch=ch, kind="message", body=words))
-            await appends[round_ * 100 + 30]
-            if round_ < 2:
+            await appends[life * 100 + 30]
+            if life < 2:
                 hub.send(signal.SIGKILL)
-                await start(None, hub.end)
-                await start(None, hub.start)
-                cable.target = int(hub.url.rpartition(":")[2].strip("/"))
+                await asyncio.to_thread(hub.end)
+                hub = await hub_on(tmp_path / "data")
+                cable.target = port_of(hub)
         async with asyncio.timeout(60):
             acks = await asyncio.gather(*appends)
         assert sorted(ack["seq"] for ack in acks) == list(range(head + 1, head + 301))
@@ -368,7 +376,6 @@ async def test_nothing_is_lost_or_doubled_when_the_server_is_killed(node: NodeCl
                 said = [e["body"]["text"] for e in entries if e["body"]["text"].startswith(sender)]
                 assert said == [f"{sender} {number}" for number in range(150)]
             assert node.values(name, "reset", ch) == []
-        await crowd.leave()
     finally:
         await cable.close()
-        await start(None, hub.__exit__, None, None, None)
+        await asyncio.to_thread(hub.__exit__, None, None, None)

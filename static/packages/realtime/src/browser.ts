@@ -13,6 +13,8 @@ export interface BrowserOptions {
   person: string
   /** The socket's address, relative to the page or absolute; `/api/v1/socket` unless told. */
   url?: string
+  /** `Realtime.epoch` of an earlier run, for channels that are opened with an `after` kept from then. */
+  epoch?: string | undefined
   /** IndexedDB unless told; memory where there is none. */
   storage?: Storage
 }
@@ -24,6 +26,7 @@ export function createRealtime(options: BrowserOptions): Realtime {
   const client = new Client({
     url: socketUrl(options.url ?? '/api/v1/socket', location.href),
     person,
+    epoch: options.epoch,
     storage: options.storage ?? (typeof indexedDB === 'undefined' ? memoryStorage() : indexedDbStorage(person)),
     // Only a secure context has Web Locks; the loopback is one.
     tabs: 'locks' in navigator ? lockedTabs(person, tab, navigator.locks) : loneTab(tab),

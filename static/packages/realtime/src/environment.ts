@@ -44,12 +44,16 @@ export function systemEnvironment(socket: SocketConstructor): Environment {
     soon: (run) => queueMicrotask(run),
     openSocket: (url) => new socket(url),
     newId: () => base64url(crypto.getRandomValues(new Uint8Array(16))),
-    report: (fault) => {
-      queueMicrotask(() => {
-        throw fault
-      })
+    report(fault) {
+      // As if nobody had caught it: on the console in browsers, `uncaughtException` in Node, which has no reportError.
+      if (typeof reportError === 'function') reportError(fault)
+      else queueMicrotask(() => rethrow(fault))
     },
   }
+}
+
+function rethrow(fault: unknown): never {
+  throw fault
 }
 
 export function base64url(bytes: Uint8Array): string {

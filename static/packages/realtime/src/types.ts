@@ -89,7 +89,10 @@ export interface HistoryRange {
 export type HistoryPage = Page & { modifiers: Entry[] }
 
 export interface OpenOptions {
-  /** The last entry that the application has: what came after it is replayed. Without it the channel starts live. */
+  /**
+   * The last entry that the application has: what came after it is replayed. Without it the channel starts live.
+   * Only the first of several open handles has its way.
+   */
   after?: number
 }
 

@@ -55,7 +55,7 @@ class FriendsService:
         return Friends(
             friends=[Friend(person, _since(pair)) for person, pair in of(Relation.FRIEND)],
             incoming=[FriendRequest(person, pair.note, _since(pair)) for person, pair in of(Relation.INCOMING)],
-            outgoing=[FriendRequest(person, "", _since(pair)) for person, pair in of(Relation.OUTGOING)],
+            outgoing=[FriendRequest(person, pair.note, _since(pair)) for person, pair in of(Relation.OUTGOING)],
             blocked=[person for person, _ in of(Relation.BLOCKED)],
         )
 
@@ -75,8 +75,7 @@ class FriendsService:
         return await self._answer(me, other, await self._change(me, other, lambda pair: pairs.accept(pair, me, at)))
 
     async def decline(self, me: str, other: str) -> None:
-        at = self._clock.now()
-        await self._change(me, other, lambda pair: pairs.decline(pair, me, at))
+        await self._change(me, other, lambda pair: pairs.decline(pair, me))
 
     async def withdraw(self, me: str, other: str) -> None:
         at = self._clock.now()

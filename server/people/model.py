@@ -153,8 +153,9 @@ class PairState(StrEnum):
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """Two people and how they stand: one document for both, so that every change is one compare-and-set.
 
-    `a` < `b`. `asker` asked first (REQUESTED, DECLINED); `at` is when the state began; `blocked_by` are those of the
-    two who block the other (then the state is NONE). `version` counts changes; 0 is a pair that was never stored.
+    `a` < `b`. `asker` asked first (REQUESTED, DECLINED); `at` is when they asked, or when the state began;
+    `blocked_by` are those of the two who block the other (then the state is NONE). `version` counts changes; 0 is a
+    pair that was never stored.
     """
 
     a: str

@@ -77,11 +77,12 @@ def accept(pair: Pair, me: str, at: datetime) -> Change:
     return _befriend(pair, at)
 
 
-def decline(pair: Pair, me: str, at: datetime) -> Change:
-    """The asker is not told and goes on seeing an open request."""
+def decline(pair: Pair, me: str) -> Change:
+    """The asker is not told and goes on seeing the same open request: its note and time stay."""
     if relation(pair, me) is not Relation.INCOMING:
         raise VouchError(Code.NOT_FOUND)
-    return _change(pair, _state(pair, PairState.DECLINED, at, asker=pair.asker), News.WITHDRAWN)
+    declined = msgspec.structs.replace(pair, state=PairState.DECLINED, version=pair.version + 1)
+    return _change(pair, declined, News.WITHDRAWN)
 
 
 def withdraw(pair: Pair, me: str, at: datetime) -> Change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -38,11 +39,14 @@ async def test_from_strangers_to_friends(world: World) -> None:
 
 async def test_a_declined_request_looks_open_to_the_asker(world: World) -> None:
     ann, ben = await world.join("ann"), await world.join("ben")
-    await world.people.friends.request(ann.id, ben.id, "")
+    await world.people.friends.request(ann.id, ben.id, "It is me")
     await world.news(ann.id)
+    seen = await world.people.friends.all_of(ann.id)
+    assert [(r.person.id, r.note) for r in seen.outgoing] == [(ben.id, "It is me")]
+    world.clock.ahead = timedelta(hours=1)
     await world.people.friends.decline(ben.id, ann.id)
     assert await world.news(ann.id) == []
-    assert [r.person.id for r in (await world.people.friends.all_of(ann.id)).outgoing] == [ben.id]
+    assert await world.people.friends.all_of(ann.id) == seen
     assert (await world.people.friends.all_of(ben.id)).incoming == []
     await world.people.friends.withdraw(ann.id, ben.id)
     assert (await world.people.friends.all_of(ann.id)).outgoing == []

@@ -20,7 +20,7 @@ ANN, BEN = "p_ann", "p_ben"
 ACTIONS: dict[str, Callable[[Pair, str], pairs.Change]] = {
     "request": lambda pair, me: pairs.request(pair, me, "hello", AT),
     "accept": lambda pair, me: pairs.accept(pair, me, AT),
-    "decline": lambda pair, me: pairs.decline(pair, me, AT),
+    "decline": pairs.decline,
     "withdraw": lambda pair, me: pairs.withdraw(pair, me, AT),
     "remove": lambda pair, me: pairs.remove(pair, me, AT),
     "block": lambda pair, me: pairs.block(pair, me, AT),
@@ -137,8 +137,9 @@ def test_refusals(steps: list[tuple[str, str]], action: str, me: str, code: Code
 
 
 def test_a_decline_is_silent() -> None:
-    change = pairs.decline(play(("request", ANN)), BEN, AT)
+    change = pairs.decline(play(("request", ANN)), BEN)
     assert [person for person, _ in change.news] == [BEN]
+    assert (change.pair.note, change.pair.at) == ("hello", AT)
 
 
 def test_a_note_is_kept_with_its_request_only() -> None:

@@ -126,11 +126,13 @@ async def _play(services: Services, scene: Scene, people: dict[str, str]) -> Non
     channel = f"conv:{conversation}"
     if (await services.hub.pages.head(channel)).seq >= len(scene.lines):
         return
-    read = 0
+    read, own = 0, dict[str, int]()
     for number, (speaker, text) in enumerate(scene.lines, 1):
         draft = Draft(channel, people[speaker], line_id(scene, number), "message", {"text": text})
         accepted = await services.hub.append(draft)
+        own[speaker] = accepted.entry.seq
         if number == scene.read:
             read = accepted.entry.seq
     for handle in scene.people:
-        services.hub.positions.move(people[handle], channel, read=read, delivered=read)
+        seen = max(read, own.get(handle, 0))
+        services.hub.positions.move(people[handle], channel, read=seen, delivered=seen)

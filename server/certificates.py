@@ -40,8 +40,10 @@ def load_private_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
 
 def public_point(key_pem: bytes) -> bytes:
     """The uncompressed public point (65 bytes): what browsers want as applicationServerKey (RFC 8292)."""
-    return load_private_key(key_pem).public_key().public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    return (
+        load_private_key(key_pem)
+        .public_key()
+        .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
     )
 
 
@@ -111,9 +113,7 @@ def _leaf(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(sign_certificates=False), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority_key_id), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority_key_id), critical=False)
     )
 
 

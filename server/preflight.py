@@ -23,7 +23,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
     try:
         return bind_sockets(port, host, backlog=1024)
     except socket.gaierror:
-        raise StartupError("bad_host", f"There is no address {host!r} to listen on.", hint="Try --host 0.0.0.0") from None
+        raise StartupError(
+            "bad_host", f"There is no address {host!r} to listen on.", hint="Try --host 0.0.0.0"
+        ) from None
     except OSError as error:
         match error.errno:
             case errno.EADDRINUSE:
@@ -32,7 +34,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
                 ) from None
             case errno.EACCES:
                 raise StartupError(
-                    "port_forbidden", f"Port {port} needs more rights than this user has.", hint="Choose one above 1023."
+                    "port_forbidden",
+                    f"Port {port} needs more rights than this user has.",
+                    hint="Choose one above 1023.",
                 ) from None
             case _:
                 raise StartupError(

@@ -159,7 +159,10 @@ def load(options: Mapping[str, str] | None = None, environ: Mapping[str, str] = 
     values: dict[str, Any] = {}
     for field, parse in VARIABLES.items():
         variable = PREFIX + field.upper()
-        for source, text in (("--" + field.replace("_", "-"), (options or {}).get(field)), (variable, environ.get(variable))):
+        for source, text in (
+            ("--" + field.replace("_", "-"), (options or {}).get(field)),
+            (variable, environ.get(variable)),
+        ):
             if text is None:
                 continue
             try:

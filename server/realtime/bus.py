@@ -84,9 +84,11 @@ class RedisBus:
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Asked more than once: Python 3.11's wait_for, inside the Redis client, can swallow a cancellation.
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.1)
         await self._redis.aclose()
 
     async def join(self, ch: str) -> None:

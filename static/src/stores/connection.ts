@@ -36,8 +36,9 @@ export const useConnection = defineStore('connection', () => {
     else if (!troubled.value) grace = setTimeout(() => (troubled.value = true), GRACE)
   }
 
-  function start(person: string, news: ConnectionNews): void {
-    const fresh = createRealtime({ person, url: '/api/v1/socket' })
+  /** `epoch` belongs to the numbers that this device remembers. */
+  function start(person: string, epoch: string | null, news: ConnectionNews): void {
+    const fresh = createRealtime({ person, url: '/api/v1/socket', epoch: epoch ?? undefined })
     client = fresh
     fresh.on('state', (next, more) => {
       if (client !== fresh) return
@@ -79,9 +80,14 @@ export const useConnection = defineStore('connection', () => {
     client?.discard(id)
   }
 
+  /** Null until the server has told it. */
+  function epoch(): string | null {
+    return client?.epoch ?? null
+  }
+
   function wake(): void {
     client?.wake()
   }
 
-  return { state, info, waiting, troubled, online, start, stop, channel, retry, discard, wake }
+  return { state, info, waiting, troubled, online, start, stop, channel, retry, discard, epoch, wake }
 })

@@ -38,6 +38,8 @@ export const useConversations = defineStore('conversations', () => {
   const loading = ref(false)
   const fault = ref<unknown>(null)
   const next = ref<string | null>(null)
+  /** Somebody asked for the list while it was on its way. */
+  let again = false
   /** Told about each message of somebody else, for the page's live region. */
   const heard = ref<{ conversation: string; entry: Entry } | null>(null)
 
@@ -93,7 +95,12 @@ export const useConversations = defineStore('conversations', () => {
     const handle = connection.channel(conversation.ch)
     handles.set(id, handle)
     handle.on('entry', (entry) => onEntry(id, entry))
-    handle.on('reset', () => {
+    handle.on('reset', (reason) => {
+      // Numbers of a database that was restored since mean nothing: the server's hold, though they may be lower.
+      if (reason === 'epoch' || reason === 'ahead') {
+        update(id, (known) => ({ ...known, head: 0, n: 0, read: 0, read_n: 0, delivered: 0 }))
+        positions.delete(id)
+      }
       timelines.reset(id)
       refetchSoon(id)
     })
@@ -135,8 +142,10 @@ export const useConversations = defineStore('conversations', () => {
   }
 
   async function refetch(id: string): Promise<Conversation | null> {
+    const me = session.me?.id
     try {
       const fresh = await api.conversation(id)
+      if (session.me?.id !== me) return null
       // A subscription that was refused or dropped is tried again, now that the server says yes.
       const known = handles.get(id)
       const whole = take(fresh)
@@ -164,38 +173,54 @@ export const useConversations = defineStore('conversations', () => {
 
   function remember(): void {
     session.shelf().write('conversations', list.value.slice(0, REMEMBERED))
+    session.shelf().write('epoch', connection.epoch())
   }
 
   async function load(): Promise<void> {
-    if (loading.value) return
+    if (loading.value) {
+      again = true // what is on its way may be older than the reason to ask
+      return
+    }
     loading.value = true
+    const me = session.me?.id
     try {
-      const page = await api.conversations(null)
-      page.conversations.forEach(take)
-      if (page.next === null) {
-        const present = new Set(page.conversations.map((conversation) => conversation.id))
-        for (const id of [...byId.keys()]) if (!present.has(id)) forget(id)
-      }
-      if (!loaded.value) next.value = page.next
-      loaded.value = true
-      fault.value = null
-      remember()
+      do {
+        again = false
+        const before = [...byId.keys()]
+        const page = await api.conversations(null)
+        if (session.me?.id !== me) return
+        page.conversations.forEach(take)
+        if (page.next === null) {
+          // Only what was known when we asked: others have been added since.
+          const present = new Set(page.conversations.map((conversation) => conversation.id))
+          for (const id of before) if (!present.has(id)) forget(id)
+        }
+        if (!loaded.value) next.value = page.next
+        loaded.value = true
+        fault.value = null
+        remember()
+      } while (again)
     } catch (error) {
-      fault.value = error
+      if (session.me?.id === me) fault.value = error
     } finally {
-      loading.value = false
+      if (session.me?.id === me) loading.value = false
     }
   }
 
   async function more(): Promise<void> {
     if (next.value === null || loading.value) return
     loading.value = true
+    const me = session.me?.id
     try {
       const page = await api.conversations(next.value)
+      if (session.me?.id !== me) return
       page.conversations.forEach(take)
       next.value = page.next
     } finally {
-      loading.value = false
+      if (session.me?.id === me) {
+        loading.value = false
+        if (again) void load()
+      }
     }
   }
 
@@ -216,6 +241,7 @@ export const useConversations = defineStore('conversations', () => {
     for (const id of [...byId.keys()]) forget(id)
     loaded.value = false
     loading.value = false
+    again = false
     fault.value = null
     next.value = null
     heard.value = null

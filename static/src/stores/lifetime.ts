@@ -52,13 +52,14 @@ export const useLifetime = defineStore('lifetime', () => {
 
   function onEnded(closeCode: number | undefined): void {
     if (closeCode === CLOSE.SIGNED_OUT) void end('ended', true)
-    else if (closeCode === CLOSE.UNAUTHENTICATED) void end('expired', false)
+    // Without a code: the cookie belongs to somebody else by now, who has signed in in another window.
+    else if (closeCode === CLOSE.UNAUTHENTICATED || closeCode === undefined) void end('expired', false)
   }
 
   function begin(): void {
     const me = session.me
     if (!me) return
-    connection.start(me.id, { inbox: onInbox, stale: loadAll, ended: onEnded })
+    connection.start(me.id, session.shelf().read<string>('epoch'), { inbox: onInbox, stale: loadAll, ended: onEnded })
     drafts.restore()
     people.restore()
     conversations.restore()

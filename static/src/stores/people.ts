@@ -19,6 +19,9 @@ export const usePeople = defineStore('people', () => {
   const loading = ref(false)
   const wanted = new Set<string>()
   const asked = new Set<string>()
+  /** Requests for the friends: how many were sent, and which one was answered last. */
+  let asking = 0
+  let answered = 0
 
   const collator = new Intl.Collator(['zh-CN', 'en'], { sensitivity: 'base', numeric: true })
   const sortedFriends = computed(() =>
@@ -65,8 +68,13 @@ export const usePeople = defineStore('people', () => {
 
   async function load(): Promise<void> {
     loading.value = true
+    const me = session.me?.id
+    const round = (asking += 1)
     try {
       const fresh = await api.friends()
+      // An answer that was overtaken by a later one is older than what is shown; one for somebody else is none.
+      if (session.me?.id !== me || round < answered) return
+      answered = round
       friends.value = fresh
       fault.value = null
       learn(fresh.friends.map((friend) => friend.person))
@@ -75,9 +83,9 @@ export const usePeople = defineStore('people', () => {
       learn(fresh.blocked)
       session.shelf().write('friends', fresh)
     } catch (error) {
-      fault.value = error
+      if (session.me?.id === me && round === asking) fault.value = error
     } finally {
-      loading.value = false
+      if (round === asking) loading.value = false
     }
   }
 

@@ -4,7 +4,7 @@ import type { Entry } from '@vouch/realtime'
 import { defineStore } from 'pinia'
 import { shallowReactive } from 'vue'
 
-import { follows, NOTHING, opened, reaches, withEarlier, withEntry, type Loaded, type Snapshot } from '../chat/timeline'
+import { follows, isModifier, NOTHING, opened, reaches, withEarlier, withEntry, type Loaded, type Snapshot } from '../chat/timeline'
 
 /** So many conversations stay loaded; the one that was looked at longest ago makes room. */
 const KEPT = 12
@@ -25,6 +25,8 @@ export const useTimelines = defineStore('timelines', () => {
   const byId = shallowReactive(new Map<string, Timeline>())
   /** Live entries that came while the newest page was on its way. */
   const early = new Map<string, Entry[]>()
+  /** Changes that came while an earlier page was on its way: they may be about its entries. */
+  const late = new Map<string, Entry[]>()
   /** A reset makes answers that are still on their way worthless. */
   const rounds = new Map<string, number>()
   const sources = new Map<string, { load: LoadPage; limit: number }>()
@@ -79,12 +81,14 @@ export const useTimelines = defineStore('timelines', () => {
     if (!source || known?.state !== 'ready' || known.earlier === 'loading' || reaches(known.snapshot, first)) return
     const round = rounds.get(id)
     patch(id, { earlier: 'loading' })
+    late.set(id, [])
     try {
       const page = await source.load({ before: known.snapshot.low, limit: 50 })
       const now = byId.get(id)
       if (!now || rounds.get(id) !== round) return
       // An empty page means that nothing earlier may be seen.
-      const snapshot = page.entries.length === 0 ? { ...now.snapshot, low: Math.max(1, first) } : withEarlier(now.snapshot, page)
+      const modifiers = [...(page.modifiers ?? []), ...(late.get(id) ?? [])]
+      const snapshot = page.entries.length === 0 ? { ...now.snapshot, low: Math.max(1, first) } : withEarlier(now.snapshot, { ...page, modifiers })
       patch(id, { snapshot, earlier: 'idle' })
     } catch {
       if (rounds.get(id) === round) patch(id, { earlier: 'failed' })
@@ -94,6 +98,7 @@ export const useTimelines = defineStore('timelines', () => {
   function entry(id: string, fresh: Entry): void {
     const known = byId.get(id)
     if (!known) return
+    if (known.earlier === 'loading' && (isModifier(fresh) || fresh.kind === 'erased')) late.get(id)?.push(fresh)
     const waiting = early.get(id)
     if (waiting) waiting.push(fresh)
     else if (known.state === 'ready' && follows(known.snapshot, fresh)) patch(id, { snapshot: withEntry(known.snapshot, fresh) })
@@ -111,6 +116,7 @@ export const useTimelines = defineStore('timelines', () => {
     rounds.set(id, (rounds.get(id) ?? 0) + 1)
     byId.delete(id)
     early.delete(id)
+    late.delete(id)
     sources.delete(id)
   }
 

@@ -126,6 +126,12 @@ class Gate:
         self._announced = max(self._announced, seq)
         self._watch_hole()
 
+    async def reach(self, seq: int) -> None:
+        """Returns when everything up to this number, which the log holds, has passed (or the gate was closed)."""
+        self.expect(seq)
+        while self.delivered < seq and self._hole is not None:
+            await asyncio.wait([self._hole])  # unlike awaiting it, this does not end with its cancellation
+
     def covers(self, after: int) -> bool:
         """True when the ring holds everything after this number."""
         return after >= self.delivered or bool(self._ring and self._ring[0].entry.seq <= after + 1)

@@ -88,6 +88,14 @@ class Gates:
         cached = self._appender.cached_head(ch)
         return await self._log.head(ch, None if cached is None else msgspec.structs.replace(cached))
 
+    async def reach(self, gate: Gate, seq: int) -> None:
+        """Brings a gate to a number that somebody claims to have seen, most likely through another node while the bus
+        lost what that one told. Without effect when the log ends before it.
+        """
+        if seq > gate.delivered:
+            head = await self._log.head(gate.ch, Head(gate.delivered, gate.n))
+            await gate.reach(head.seq)
+
     def start(self) -> None:
         self._janitor = asyncio.create_task(self._tidy(), name="gate janitor")
 

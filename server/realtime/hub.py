@@ -251,6 +251,7 @@ class Hub:
         if kind is None or not kind.positions or not access.read:
             raise VouchError(Code.NOT_FOUND)
         gate = await self.gates.open(ch)
+        await self.gates.reach(gate, max(read, delivered))
         if max(read, delivered) > gate.delivered:
             raise VouchError(Code.BAD_REQUEST, "This is beyond the newest entry.", field="read")
         before = access.first - 1  # what came before one's time does not count as unread

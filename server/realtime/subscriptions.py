@@ -12,6 +12,7 @@ from server.principals import Principal
 from server.realtime import protocol as p
 from server.realtime.channels import Access, ChannelKinds
 from server.realtime.entries import EntryLog
+from server.realtime.frames import text_frame
 from server.realtime.gate import Gate
 from server.realtime.gates import Gates
 from server.realtime.metrics import HISTORY_READS
@@ -21,6 +22,8 @@ from server.realtime.presence import PresenceBoard
 from server.realtime.roster import Peer
 
 _REPLAY_READ = 200
+#: How much is sent of a replay before looking whether the peer keeps up; the allowed backlog is four times as much.
+_REPLAY_BYTES = 256 * 1024
 
 
 class Subscriptions:
@@ -56,6 +59,8 @@ class Subscriptions:
             raise VouchError(Code.LIMIT_REACHED)
         self.unsubscribe(peer, ch)
         gate = await self._gates.open(ch)
+        if after is not None and same_epoch:
+            await self._gates.reach(gate, after)
         generation = gate.generation
         mark = await self._mark(principal.id, ch, access.first) if kind.positions else Mark()
         if gate.generation != generation:
@@ -70,36 +75,47 @@ class Subscriptions:
             )
         )  # fmt: skip
         position = gate.delivered if after is None or gap is not None else after
-        while not gate.covers(position):
-            HISTORY_READS.inc()
-            entries = await self._log.read(ch, position + 1, min(gate.delivered, position + _REPLAY_READ))
-            if not entries:  # delivered, but not readable yet: whoever asks again finds it
-                raise VouchError(Code.TRY_LATER)
-            if gate.generation != generation:  # rights changed while we read
+        ready: list[bytes] = []  # read from the log and not sent yet
+        while True:
+            # A piece at a time, as fast as the peer takes it: a long replay must not look like a slow reader.
+            await peer.drained()
+            if peer.closing:
+                return
+            if gate.generation != generation:  # rights changed while we waited
                 generation = gate.generation
                 if not (await self._access(principal, ch)).read:
                     peer.say(p.Dropped(ch, Code.NOT_FOUND))
                     return
-            for entry in entries:
-                peer.say(p.EntryEvent(ch, entry))
-            position = entries[-1].seq
-            await peer.drained()
-        if gate.generation != generation and not (await self._access(principal, ch)).read:
-            peer.say(p.Dropped(ch, Code.NOT_FOUND))
-            return
-        # No await from here on: nothing can pass the gate between the ring and the live entries.
-        if peer.closing:
-            return
-        if self.stopping or self._gates.get(ch) is not gate or not gate.covers(position):
+                continue
+            if not ready and not gate.covers(position):
+                ready = await self._frames(ch, position + 1, min(gate.delivered, position + _REPLAY_READ))
+                continue
+            frames = ready or gate.since(position)
+            piece = _piece(frames)
+            if not ready and len(piece) == len(frames):
+                break
+            for frame in piece:
+                peer.send(frame)
+            position += len(piece)
+            del ready[: len(piece)]
+        # No await from here on: nothing can pass the gate between the ring's last piece and the live entries.
+        if self.stopping or self._gates.get(ch) is not gate:
             raise VouchError(Code.TRY_LATER)
         self.unsubscribe(peer, ch)  # two subscriptions of one peer at once: the later one holds
-        for frame in gate.since(position):
+        for frame in piece:
             peer.send(frame)
         gate.subscribers.add(peer)
         peer.channels.add(ch)
         if kind.presence:
             self._presence.enter(ch, principal.id)
             peer.say(p.Presence(ch, online=self._presence.online(ch)))
+
+    async def _frames(self, ch: str, first: int, last: int) -> list[bytes]:
+        HISTORY_READS.inc()
+        entries = await self._log.read(ch, first, last)
+        if not entries:  # delivered, but not readable yet: whoever asks again finds it
+            raise VouchError(Code.TRY_LATER)
+        return [text_frame(p.encode(p.EntryEvent(ch, entry))) for entry in entries]
 
     async def _mark(self, person: str, ch: str, first: int) -> Mark:
         """A person's positions; what came before `first`, their first entry, does not count as unread."""
@@ -124,6 +140,16 @@ class Subscriptions:
         kind = self._kinds.of(ch)
         if kind is not None and kind.presence:
             self._presence.leave(ch, peer.principal.id)
+
+
+def _piece(frames: list[bytes]) -> list[bytes]:
+    """The first frames that together have REPLAY_BYTES, or all."""
+    size = 0
+    for index, frame in enumerate(frames):
+        size += len(frame)
+        if size >= _REPLAY_BYTES:
+            return frames[: index + 1]
+    return frames
 
 
 def _gap(gate: Gate, access: Access, after: int | None, *, replays: bool, same_epoch: bool) -> p.Gap | None:

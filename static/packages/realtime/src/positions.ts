@@ -3,8 +3,10 @@
 import type { Cancel, Environment } from './environment.js'
 import type { ClientFrame } from './generated/protocol.js'
 
-/** Milliseconds within which moves of one channel become one frame. */
+/** Milliseconds within which the moves of a channel become one frame. */
 export const GATHER = 250
+/** Channels told about per GATHER: stays well below the rate at which the server stops listening. */
+export const AT_ONCE = 8
 
 interface Place {
   read: number
@@ -14,14 +16,18 @@ interface Place {
 interface Moving extends Place {
   /** What this connection has been told. */
   told: Place
-  cancel: Cancel | null
 }
+
+const NOWHERE: Place = { read: 0, delivered: 0 }
 
 export class Positions {
   readonly #environment: Environment
   readonly #send: (frame: ClientFrame) => void
   readonly #moving = new Map<string, Moving>()
+  /** Channels about which there is something to tell, the longest waiting first. */
+  readonly #waiting = new Set<string>()
   #online = false
+  #pause: Cancel | null = null
 
   constructor(environment: Environment, send: (frame: ClientFrame) => void) {
     this.#environment = environment
@@ -30,62 +36,70 @@ export class Positions {
 
   /** Kept until the server is known to have it: a frame may be lost with its connection. */
   move(ch: string, place: Partial<Place>): void {
-    const moving = this.#moving.get(ch) ?? { read: 0, delivered: 0, told: { read: 0, delivered: 0 }, cancel: null }
-    moving.read = Math.max(moving.read, place.read ?? 0)
-    moving.delivered = Math.max(moving.delivered, place.delivered ?? 0)
-    this.#moving.set(ch, moving)
-    if (this.#online && !moving.cancel) this.#tell(ch, moving)
+    const known = this.#moving.get(ch) ?? { ...NOWHERE, told: NOWHERE }
+    const read = Math.max(known.read, place.read ?? 0)
+    const delivered = Math.max(known.delivered, place.delivered ?? 0)
+    if (read === known.read && delivered === known.delivered) return
+    this.#moving.set(ch, { read, delivered, told: known.told })
+    this.#waiting.add(ch)
+    this.#flush()
   }
 
   /** The server's own word. What it has need not be told again. */
   confirmed(ch: string, place: Place): void {
     const moving = this.#moving.get(ch)
-    if (!moving || place.read < moving.read || place.delivered < moving.delivered) return
-    this.#forget(ch, moving)
+    if (moving && place.read >= moving.read && place.delivered >= moving.delivered) this.refused(ch)
   }
 
-  /** The server will not take it: do not try on every connection. */
+  /** The server will not take it, or has it: nothing is told about this channel any more. */
   refused(ch: string): void {
-    const moving = this.#moving.get(ch)
-    if (moving) this.#forget(ch, moving)
+    this.#moving.delete(ch)
+    this.#waiting.delete(ch)
   }
 
   online(): void {
     this.#online = true
-    for (const [ch, moving] of [...this.#moving]) this.#tell(ch, moving)
+    this.#flush()
   }
 
+  /** What was told may not have arrived: all that is not confirmed is told again. */
   lost(): void {
     this.#online = false
-    for (const moving of this.#moving.values()) {
-      moving.cancel?.()
-      moving.cancel = null
-      moving.told = { read: 0, delivered: 0 }
+    this.#pause?.()
+    this.#pause = null
+    for (const [ch, moving] of this.#moving) {
+      moving.told = NOWHERE
+      this.#waiting.add(ch)
     }
   }
 
   clear(): void {
-    for (const [ch, moving] of [...this.#moving]) this.#forget(ch, moving)
+    this.#moving.clear()
+    this.#waiting.clear()
   }
 
-  #tell(ch: string, moving: Moving): void {
+  #flush(): void {
+    if (!this.#online || this.#pause || !this.#waiting.size) return
+    for (const ch of [...this.#waiting].slice(0, AT_ONCE)) {
+      this.#waiting.delete(ch)
+      this.#tell(ch)
+    }
+    this.#pause = this.#environment.after(GATHER, () => {
+      this.#pause = null
+      this.#flush()
+    })
+  }
+
+  #tell(ch: string): void {
+    const moving = this.#moving.get(ch)
+    if (!moving) return
     const { read, delivered, told } = moving
-    if (read <= told.read && delivered <= told.delivered) return
+    moving.told = { read, delivered }
     this.#send({
       t: 'position',
       ch,
       ...(read > told.read ? { read } : {}),
       ...(delivered > told.delivered ? { delivered } : {}),
     })
-    moving.told = { read, delivered }
-    moving.cancel = this.#environment.after(GATHER, () => {
-      moving.cancel = null
-      this.#tell(ch, moving)
-    })
-  }
-
-  #forget(ch: string, moving: Moving): void {
-    moving.cancel?.()
-    this.#moving.delete(ch)
   }
 }

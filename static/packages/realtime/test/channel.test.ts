@@ -305,6 +305,24 @@ describe('signals, presence, positions', () => {
     expect(third.all('position')).toEqual([])
   })
 
+  it('tells about many channels no faster than the server listens', async () => {
+    const { world, client, wire } = await room()
+    for (let number = 0; number < 100; number += 1) client.channel(`conv:c_${number}`).position({ read: 1 })
+    const counts: number[] = []
+    for (let second = 0; second < 4; second += 1) {
+      counts.push(wire.all('position').length)
+      await world.pass(1_000)
+    }
+    expect(counts).toEqual([1, 33, 65, 97])
+    expect(wire.all('position')).toHaveLength(100)
+    // Too fast all the same, says the server: then everything again, as slowly.
+    wire.say({ t: 'error', code: 'too_often', message: '' })
+    await world.pass(1_500)
+    expect(wire.all('position').length).toBeLessThan(130)
+    await world.pass(4_000)
+    expect(wire.all('position')).toHaveLength(200)
+  })
+
   it('does not repeat a position that the server refuses', async () => {
     const { world, handle, wire } = await room()
     handle.position({ read: 5 })

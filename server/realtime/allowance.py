@@ -24,14 +24,21 @@ class SendAllowance:
 
     async def spend(self, principal: Principal) -> None:
         """Takes one; raises `too_often` when the person's limit is reached on all nodes together."""
-        now = time.monotonic()
-        left, since = self._left.get(principal.id, (0, now))
-        if left <= 0 or now - since > _FRESH:
-            left, since = await self._reserve(principal.id), now
+        left, since = self._fresh(principal.id)
+        if left <= 0:
+            reserved = await self._reserve(principal.id)
+            # Another of their devices may have reserved meanwhile: both portions count.
+            left, since = self._fresh(principal.id)[0] + reserved, time.monotonic()
         self._left[principal.id] = (left - 1, since)
         self._left.move_to_end(principal.id)
         if len(self._left) > _KEPT:
             self._left.popitem(last=False)
+
+    def _fresh(self, person: str) -> tuple[int, float]:
+        """What is left of a person's portions, and since when."""
+        now = time.monotonic()
+        left, since = self._left.get(person, (0, now))
+        return (left, since) if now - since <= _FRESH else (0, now)
 
     async def _reserve(self, person: str) -> int:
         if await self._limits.take("send", person, PORTION):

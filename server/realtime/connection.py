@@ -115,10 +115,13 @@ class Connection:
             self.close(p.Close.UNAUTHENTICATED)
 
     async def drained(self) -> None:
-        """Waits when the client has more than half the allowed backlog; for replays."""
+        """Waits while the client has more than half the allowed backlog; for replays. Several may wait at once: the
+        first to go on sends, the others look again."""
         self.flush()
-        if not self.closing and self._transport.backlog > MAX_BACKLOG // 2:
+        while not self.closing and self._transport.backlog > MAX_BACKLOG // 2:
             await self._transport.drained()
+            if self._transport.backlog == 0:
+                self._backlog_since = 0.0
 
     def close(self, code: p.Close, *, retry_after: float | None = None) -> None:
         """Says `bye` and starts the closing handshake with this code."""

@@ -172,6 +172,7 @@ class Socket:
     def _arrived(self, message: str | bytes | None) -> None:
         if message is None:
             self._over = True
+            self.close()
         else:
             frame = json.loads(message)
             self.frames.append(frame)
@@ -368,6 +369,11 @@ class Raw:
 
     async def say(self, t: str, **fields: Any) -> None:
         await self.send(frame_bytes(json.dumps({"t": t, **fields}).encode()))
+
+    async def some(self) -> bytes:
+        """What has come; empty at the end of the connection."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._read()
 
     async def rest(self) -> bytes:
         """Reads to the end of the connection; everything that came."""

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.hub_process import HubProcess, run_command
 from server.settings import ROOT
-from tests.platform.hub_process import HubProcess, run_command
 from tests.platform.standalone_mongo import standalone_mongo
 from tests.platform.test_embedded import alive, eventually
 

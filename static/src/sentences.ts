@@ -1,7 +1,7 @@
 /** Faults in words: what happened, what was kept, what to do. */
 
 import { Fault, faultCode } from './api/fault'
-import { translate } from './i18n'
+import { i18n, translate } from './i18n'
 import type { MessageKey } from './locales/en'
 
 /** Seconds from which waiting is told in minutes. */
@@ -24,7 +24,6 @@ export function sentence(error: unknown): string {
 export function sentenceOf(code: string): string {
   if (code === 'timeout') return translate('errors.offline')
   if (code === 'aborted') return translate('errors.cancelled')
-  const key = `errors.${code}` as MessageKey
-  const text = translate(key)
-  return text === key ? translate('errors.internal') : text
+  const key = `errors.${code}`
+  return i18n.global.te(key) ? translate(key as MessageKey) : translate('errors.internal')
 }

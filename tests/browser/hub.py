@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.platform.hub_process import HubProcess
+from scripts.hub_process import HubProcess
 
 #: Many people register and type from one address here.
 ENVIRON = {"VOUCH_LIMITS_FACTOR": "1000"}
@@ -42,7 +42,12 @@ class Hub:
 
 def chromium() -> str:
     """Where the browser is; CHROMIUM names another one."""
-    candidates = [os.environ.get("CHROMIUM", ""), "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+    candidates = [
+        os.environ.get("CHROMIUM", ""),
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+    ]
     for path in candidates:
         if path and Path(path).exists():
             return path

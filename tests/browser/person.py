@@ -138,6 +138,9 @@ class Person:
     def bubble(self, text: str) -> Any:
         return self.page.locator(".message", has=self.page.locator(".bubble__text", has_text=text))
 
+    def notice(self, text: str) -> Any:
+        return self.page.locator(".notice", has_text=text)
+
     def texts(self) -> list[str]:
         return self.page.locator(".bubble__text").all_text_contents()
 

@@ -37,7 +37,7 @@ def test_they_see_each_other_type_write_and_read(pair: tuple[Person, Person, str
     link = lin.page.get_by_role("link", name="https://example.org/a_(b)")
     expect(link).to_have_attribute("href", "https://example.org/a_(b)")
     expect(link).to_have_attribute("rel", re.compile("noopener noreferrer"))
-    expect(lin.page.get_by_text("<b>not bold</b>")).to_be_visible()
+    expect(lin.bubble("<b>not bold</b>")).to_be_visible()
 
 
 def test_messages_are_edited_and_deleted_for_both(pair: tuple[Person, Person, str]) -> None:
@@ -77,6 +77,8 @@ def test_unread_messages_are_counted_until_they_are_seen(pair: tuple[Person, Per
     row.click()
     expect(lin.page.get_by_text("新消息", exact=True)).to_be_visible()
     expect(lin.page).to_have_title("守约")
+    ada.open_chat(conversation)
+    expect(ada.page.locator(".message__told")).to_have_text("Read")
     lin.page.get_by_role("button", name="返回").click()
     expect(row.get_by_text("条未读")).to_have_count(0)
     lin.page.reload()

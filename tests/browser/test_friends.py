@@ -30,7 +30,7 @@ def test_two_people_become_friends_and_write(people: People) -> None:
     expect(ada.page.get_by_role("button", name="Withdraw")).to_be_visible()
 
     # The other one is told without loading anything again.
-    expect(lin.page.get_by_role("link", name=re.compile("联系人.*1"))).to_be_visible()
+    expect(lin.page.get_by_role("link", name="1 个请求等你回应 联系人")).to_be_visible()
     lin.page.get_by_role("link", name=re.compile("联系人")).click()
     expect(lin.page.get_by_text("From the reading club")).to_be_visible()
     lin.page.get_by_role("button", name="同意").click()
@@ -41,7 +41,7 @@ def test_two_people_become_friends_and_write(people: People) -> None:
     ada.page.get_by_role("button", name="Write a message").click()
     ada.write("你好")
     expect(ada.bubble("你好")).to_be_visible()
-    expect(lin.page.get_by_role("link", name=re.compile("聊天.*1"))).to_be_visible()
+    expect(lin.page.get_by_role("link", name="1 条未读 聊天")).to_be_visible()
     lin.page.get_by_role("link", name=re.compile("聊天")).first.click()
     lin.page.get_by_role("link", name=re.compile("Ada")).click()
     expect(lin.bubble("你好")).to_be_visible()

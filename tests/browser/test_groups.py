@@ -30,13 +30,13 @@ def test_a_group_is_made_renamed_joined_and_left(people: People) -> None:
     sheet.get_by_text("New members may read earlier messages").click()
     sheet.get_by_role("button", name="Create group").click()
     expect(ada.page.get_by_role("heading", name="Reading club")).to_be_visible()
-    expect(ada.page.get_by_text("You added 小林")).to_be_visible()
+    expect(ada.notice("You added 小林")).to_be_visible()
     ada.write("Welcome")
 
     # It appears at the other one by itself.
     lin.page.get_by_role("link", name=re.compile("Reading club")).click()
     expect(lin.bubble("Welcome")).to_be_visible()
-    expect(lin.page.get_by_text("Ada邀请了你")).to_be_visible()
+    expect(lin.notice("Ada邀请了你")).to_be_visible()
     expect(ada.page.locator(".message__told")).to_have_text("Read by all")
 
     ada.page.get_by_role("button", name="Group details").click()
@@ -45,7 +45,7 @@ def test_a_group_is_made_renamed_joined_and_left(people: People) -> None:
     ada.page.get_by_role("dialog").get_by_label("Group name").fill("Night readers")
     ada.page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(lin.page.get_by_role("heading", name="Night readers")).to_be_visible()
-    expect(lin.page.get_by_text("Ada把群名改为“Night readers”")).to_be_visible()
+    expect(lin.notice("Ada把群名改为“Night readers”")).to_be_visible()
 
     details.get_by_role("button", name="Add friends").click()
     ada.page.get_by_role("dialog").get_by_role("checkbox", name=re.compile("Ben")).click()
@@ -58,7 +58,7 @@ def test_a_group_is_made_renamed_joined_and_left(people: People) -> None:
     details.get_by_role("button", name="Actions for 小林").click()
     ada.page.get_by_role("menuitem", name="Make owner").click()
     ada.page.get_by_role("dialog").get_by_role("button", name="Make owner").click()
-    expect(lin.page.get_by_text("Ada把群主交给了你")).to_be_visible()
+    expect(lin.notice("Ada把群主交给了你")).to_be_visible()
     expect(details.get_by_role("button", name="Rename")).to_have_count(0)
 
     # The new owner removes somebody, who is shown out at once.
@@ -72,4 +72,4 @@ def test_a_group_is_made_renamed_joined_and_left(people: People) -> None:
     ada.page.get_by_role("dialog").get_by_role("button", name="Leave group").click()
     expect(ada.page).to_have_url(re.compile("/chats$"))
     expect(ada.page.get_by_role("link", name=re.compile("Night readers"))).to_have_count(0)
-    expect(lin.page.get_by_text("Ada退出了群")).to_be_visible()
+    expect(lin.notice("Ada退出了群")).to_be_visible()

@@ -16,11 +16,13 @@ People = Callable[..., Person]
 
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 #: A key of the locales that was shown instead of its text.
-KEY = re.compile(r"\b(app|common|time|connection|chats|conversation|details|people|person|me|sessions|errors)\.[a-z]\w+")
+KEY = re.compile(
+    r"\b(app|common|time|connection|chats|conversation|details|people|person|me|sessions|errors)\.[a-z]\w+"
+)
 
 
 def faults(person: Person) -> list[str]:
-    """Serious violations that axe finds, texts that were not translated, and whether the page is wider than the screen."""
+    """What axe finds serious, keys shown instead of texts, and a page that is wider than the screen."""
     page = person.page
     page.evaluate(AXE)
     found: list[dict[str, Any]] = page.evaluate(

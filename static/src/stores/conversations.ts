@@ -44,6 +44,8 @@ export const useConversations = defineStore('conversations', () => {
   const heard = ref<{ conversation: string; entry: Entry } | null>(null)
 
   const handles = new Map<string, ChannelHandle>()
+  /** The head at the first subscription: entries up to it are replayed, and no news to be told aloud. */
+  const replayed = new Map<string, number>()
   const refetching = new Map<string, ReturnType<typeof setTimeout>>()
 
   const list = computed(() => [...byId.values()].sort((a, b) => b.active_at - a.active_at || (a.id < b.id ? 1 : -1)))
@@ -83,7 +85,7 @@ export const useConversations = defineStore('conversations', () => {
       if (own) markRead(id, entry.seq, entry.n) // who writes has read
       else {
         handles.get(id)?.position({ delivered: entry.seq })
-        heard.value = { conversation: id, entry }
+        if (entry.seq > (replayed.get(id) ?? 0)) heard.value = { conversation: id, entry }
       }
     }
     if (isStructural(entry)) refetchSoon(id)
@@ -106,6 +108,7 @@ export const useConversations = defineStore('conversations', () => {
     })
     handle.on('info', (info) => {
       update(id, (known) => withInfo(known, info))
+      if (!replayed.has(id)) replayed.set(id, info.head)
       if (info.head > info.delivered) handle.position({ delivered: info.head })
     })
     handle.on('presence', (here) => online.set(id, here))
@@ -134,6 +137,7 @@ export const useConversations = defineStore('conversations', () => {
   function forget(id: string): void {
     handles.get(id)?.release()
     handles.delete(id)
+    replayed.delete(id)
     byId.delete(id)
     online.delete(id)
     pending.delete(id)

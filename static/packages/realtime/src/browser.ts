@@ -33,8 +33,10 @@ export function createRealtime(options: BrowserOptions): Realtime {
     environment,
   })
   const wake = (): void => client.wake()
+  const hurry = (): void => client.hurry()
   const visible = (): void => {
     if (document.visibilityState === 'visible') client.wake()
+    else client.hurry()
   }
   let listening = false
   client.on('state', (state) => {
@@ -44,6 +46,7 @@ export function createRealtime(options: BrowserOptions): Realtime {
     const change = wanted ? 'addEventListener' : 'removeEventListener'
     // `offline` too: the connection is then asked whether it lives, rather than believed dead.
     for (const name of ['online', 'offline', 'pageshow']) window[change](name, wake)
+    window[change]('pagehide', hurry)
     document[change]('visibilitychange', visible)
   })
   return client

@@ -137,6 +137,10 @@ export class Client implements Realtime {
     void this.#outbox.restore()
   }
 
+  hurry(): void {
+    this.#positions.hurry()
+  }
+
   on<Name extends keyof RealtimeEvents>(name: Name, listener: (...values: RealtimeEvents[Name]) => void): Stop {
     return this.#events.on(name, listener)
   }
@@ -219,7 +223,11 @@ export class Client implements Realtime {
     // The browser's cookie may belong to somebody else by now: nothing of this person may be sent under that name.
     if (this.who !== null && this.who !== welcome.who) return 'Somebody else has signed in.'
     this.who = welcome.who
-    if (this.epoch !== null && this.epoch !== welcome.epoch) this.#subscriptions.renumbered()
+    if (this.epoch !== null && this.epoch !== welcome.epoch) {
+      this.#subscriptions.renumbered()
+      this.#positions.clear()
+      this.#outbox.renumbered()
+    }
     this.epoch = welcome.epoch
     this.#openInbox(welcome.who)
     return undefined

@@ -49,6 +49,8 @@ export class Connection {
   #bye: Bye | null = null
   /** The server asked not to be called before this. */
   #notBefore = 0
+  /** For how long it asked that, in milliseconds. */
+  #floor = 0
   #heardAt = 0
   /** How many frames this connection has brought. */
   #heard = 0
@@ -85,8 +87,12 @@ export class Connection {
   }
 
   wake(): void {
-    if (this.state === 'offline') this.#retryIn(Math.max(0, this.#notBefore - this.#environment.now()))
-    else if (this.state === 'online' && !this.#probing) this.#probe(PROBE_WITHIN)
+    if (this.state === 'offline') {
+      // Bounded on both sides: the clock of the machine may have been put back.
+      const left = this.#notBefore - this.#environment.now()
+      this.#retryIn(Math.min(Math.max(0, left), this.#floor))
+    }
+    if (this.state === 'online' && !this.#probing) this.#probe(PROBE_WITHIN)
   }
 
   #dial(): void {
@@ -159,7 +165,7 @@ export class Connection {
     this.#probing = false
     this.#cancel = this.#environment.after(milliseconds, () => {
       const silence = this.#environment.now() - this.#heardAt
-      if (silence >= PING_AFTER) this.#probe(PONG_WITHIN)
+      if (silence >= PING_AFTER || silence < 0) this.#probe(PONG_WITHIN)
       else this.#listen(PING_AFTER - silence)
     })
   }
@@ -198,7 +204,8 @@ export class Connection {
     const attempt = steady ? 0 : this.#attempt
     this.#attempt = nextAttempt(attempt, fate)
     const wait = delayAfter(fate === 'back-off' ? this.#attempt : attempt, bye?.retry_after, this.#environment.random)
-    this.#notBefore = now + (bye?.retry_after ?? 0) * 1000
+    this.#floor = (bye?.retry_after ?? 0) * 1000
+    this.#notBefore = now + this.#floor
     this.info = info
     this.#retryIn(wait)
   }

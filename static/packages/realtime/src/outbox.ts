@@ -137,6 +137,17 @@ export class Outbox {
     for (const ch of [...this.#lanes.keys()]) this.#pump(ch)
   }
 
+  /** The epoch has changed: what refers to an entry by number would hit another one. */
+  renumbered(): void {
+    for (const item of this.#items.values()) {
+      if (item.row.ref === null || item.state === 'failed' || item.state === 'sent') continue
+      item.cancel?.()
+      item.cancel = null
+      this.#fail(item, new RealtimeError('conflict', 'The entry that this is about has another number now.'))
+      this.#touch(item.row.ch)
+    }
+  }
+
   /** What is on the wire was not heard: puts it there again. */
   repeat(): void {
     for (const item of this.#items.values()) if (item.state === 'sending') this.#put(item)
@@ -266,6 +277,11 @@ export class Outbox {
     this.#items.clear()
     this.#bytes = 0
     for (const ch of channels) this.#touch(ch)
+    // What is just being taken over from dead tabs must not be put back behind us.
+    await this.#restoring
+    this.#lanes.clear()
+    this.#items.clear()
+    this.#bytes = 0
     await this.#shelf.erase()
   }
 

@@ -7,6 +7,8 @@ import type { ClientFrame } from './generated/protocol.js'
 export const GATHER = 250
 /** Channels told about per GATHER: stays well below the rate at which the server stops listening. */
 export const AT_ONCE = 8
+/** As AT_ONCE, when there will be no later. */
+const IN_A_HURRY = 100
 
 interface Place {
   read: number
@@ -62,6 +64,15 @@ export class Positions {
     this.#flush()
   }
 
+  /** The page may be gone in a moment: tells what waits without gathering any longer. */
+  hurry(): void {
+    if (!this.#online) return
+    for (const ch of [...this.#waiting].slice(0, IN_A_HURRY)) {
+      this.#waiting.delete(ch)
+      this.#tell(ch)
+    }
+  }
+
   /** What was told may not have arrived: all that is not confirmed is told again. */
   lost(): void {
     this.#online = false
@@ -73,6 +84,7 @@ export class Positions {
     }
   }
 
+  /** Nothing that was to be told holds any more. */
   clear(): void {
     this.#moving.clear()
     this.#waiting.clear()

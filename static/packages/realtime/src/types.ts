@@ -154,4 +154,6 @@ export interface Realtime {
   discard(id: string): boolean
   /** The network or the page is back: tries at once, or asks an open connection whether it still lives. */
   wake(): void
+  /** The page is hidden or leaves: tells at once what would have been gathered. */
+  hurry(): void
 }

@@ -103,6 +103,19 @@ describe('in a browser', () => {
     expect(wires).toHaveLength(before + 2)
   })
 
+  it.each(['pagehide', 'visibilitychange'])('tells how far one has read before the page is gone: %s', (event) => {
+    const realtime = createRealtime({ person: LIN })
+    realtime.channel(ROOM).position({ read: 9 })
+    realtime.connect()
+    wires[0]?.accept()
+    wires[0]?.welcome(LIN)
+    realtime.channel(ROOM).position({ read: 11 })
+    expect(wires[0]?.last('position').read).toBe(9)
+    documentEvents.visibilityState = 'hidden'
+    ;(event === 'pagehide' ? windowEvents : documentEvents).dispatchEvent(new Event(event))
+    expect(wires[0]?.last('position').read).toBe(11)
+  })
+
   it('asks a connection whether it lives when the network is said to be gone', async () => {
     const realtime = createRealtime({ person: LIN })
     realtime.connect()

@@ -256,6 +256,26 @@ describe('heartbeat', () => {
   })
 })
 
+describe('a clock that is put back', () => {
+  it('neither delays the next ping nor the next attempt', async () => {
+    const world = new World()
+    const client = world.client()
+    const wire = await world.online(client)
+    wire.say({ t: 'unheard-of' })
+    const step = world.environment.now
+    world.environment.now = () => step() - 3_600_000
+    await world.pass(PING_AFTER)
+    expect(wire.all('ping')).toHaveLength(1)
+    world.environment.now = step
+    wire.say({ t: 'bye', close: 4000, reason: 'going_away', retry_after: 2 })
+    wire.drop(4000)
+    world.environment.now = () => step() - 3_600_000
+    client.wake()
+    await world.pass(2_000)
+    expect(world.wires).toHaveLength(2)
+  })
+})
+
 describe('what is not as it should be', () => {
   it('is reported and passed over', async () => {
     const world = new World()

@@ -409,6 +409,42 @@ describe('survival', () => {
     expect(world.timers).toBe(0)
   })
 
+  it('leaves nothing behind when it is erased while it takes over from a dead tab', async () => {
+    const storage = memoryStorage()
+    const before = new World()
+    before.client({ storage }).channel(ROOM).send('message', { text: 'left behind' })
+    await before.settle()
+    const slow: Storage = {
+      ...storage,
+      load: async () => {
+        const rows = await storage.load()
+        for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+        return rows
+      },
+    }
+    const client = new World().client({ storage: slow })
+    await client.forget()
+    await before.settle()
+    expect(await storage.load()).toEqual([])
+    expect(client.pending()).toEqual([])
+  })
+
+  it('fails what refers to an entry by number when the numbers mean something else', async () => {
+    const { world, client, handle, wire } = await room()
+    handle.position({ read: 9 })
+    handle.send('edit', { text: 'edited' }, 7)
+    handle.send('message', { text: 'new' })
+    await world.settle()
+    wire.drop(1006)
+    await world.pass(300)
+    world.wire.accept()
+    world.wire.welcome(LIN, 'e2')
+    await world.settle()
+    expect(client.pending()).toMatchObject([{ state: 'failed', error: { code: 'conflict' } }, { state: 'sending' }])
+    expect(texts(world.wire)).toEqual(['new'])
+    expect(world.wire.all('position')).toEqual([])
+  })
+
   it('tells those who wait for an acknowledgement when the client ends; the append stays', async () => {
     const { world, client, handle, storage } = await room()
     const closed = expect(handle.append('message', { text: 'a' })).rejects.toMatchObject({ code: 'closed' })

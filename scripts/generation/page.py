@@ -20,7 +20,7 @@ from scripts.generation.schemas import (
 from scripts.generation.words import ABOUT, ANSWERS, CHANNELS, GAPS, MEANINGS
 from server import limits
 from server.errors import CODES, Code
-from server.realtime import connection, heartbeat, hub, positions, presence, signals
+from server.realtime import connection, heartbeat, positions, presence, roster, signals
 from server.realtime import protocol as p
 from server.realtime.channels import ChannelKind
 
@@ -181,7 +181,7 @@ def _limits() -> str:
         ],
         ["appends of one person", f"{limits.LIMITS['send']}", "`too_often` with `retry_after`"],
         ["unanswered appends of one connection", str(connection.MAX_IN_FLIGHT), "the server reads no further"],
-        ["connections of one person and node", str(hub.MAX_CONNECTIONS_EACH), "4006"],
+        ["connections of one person and node", str(roster.MAX_CONNECTIONS_EACH), "4006"],
         ["channels in one `subscribe`", str(p.MAX_CHANNELS_PER_FRAME), "`malformed`"],
         ["channels of one connection", f"{p.MAX_CHANNELS:,}", "`refused` with `limit_reached`"],
         ["entries in a page", str(p.MAX_PAGE), "`malformed`"],

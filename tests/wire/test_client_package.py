@@ -19,11 +19,11 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from handlers.application import make_application
+from scripts.hub_process import HubProcess
 from server.keys import Keys
 from server.services import Services
 from server.settings import ROOT, Settings
 from tests.conftest import Run, RunningServer
-from tests.platform.hub_process import HubProcess
 from tests.wire.client import Crowd, Person, conversation_of
 from tests.wire.node_client import PACKAGE, Cable, NodeClients, Refused
 

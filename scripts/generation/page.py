@@ -179,7 +179,7 @@ def _limits() -> str:
             f"{connection.FRAMES_PER_SECOND:g}/s, bursts of {connection.FRAMES_BURST:g}",
             "`too_often` (the frame was ignored), in the end 4004",
         ],
-        ["appends of one person", f"{limits.LIMITS['send']}", "`too_often` with `retry_after`"],
+        ["appends of one person", limits.LIMITS["send"].rate, "`too_often` with `retry_after`"],
         ["unanswered appends of one connection", str(connection.MAX_IN_FLIGHT), "the server reads no further"],
         ["connections of one person and node", str(roster.MAX_CONNECTIONS_EACH), "4006"],
         ["channels in one `subscribe`", str(p.MAX_CHANNELS_PER_FRAME), "`malformed`"],

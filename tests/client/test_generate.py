@@ -98,6 +98,7 @@ def test_every_kind_of_frame_code_and_close_is_described(protocol_page: str) -> 
     for close in p.Close:
         assert f"| {close.value} | {close.name.lower()} |" in protocol_page
     assert "<!-- table" not in protocol_page
+    assert "appends of one person | 240 per 1 minute |" in protocol_page
 
 
 def test_words_speak_of_nothing_that_is_gone() -> None:

@@ -33,6 +33,8 @@ export class Subscriptions {
   /** Timers of subscriptions that are not answered yet. */
   readonly #unanswered = new Set<Cancel>()
   #flushing = false
+  /** When the last answer to a subscription came. */
+  #answeredAt = 0
 
   constructor(environment: Environment, up: SubscriptionsUpcalls) {
     this.#environment = environment
@@ -86,11 +88,8 @@ export class Subscriptions {
     for (const some of chunks(wanted)) {
       const rid = this.#up.rid()
       this.#up.send({ t: 'subscribe', rid, channels: some.map((channel) => channel.ask(rid)) })
-      const cancel = this.#environment.after(ANSWER_WITHIN, () => {
-        this.#unanswered.delete(cancel)
-        for (const channel of some) channel.unanswered(rid)
-      })
-      this.#unanswered.add(cancel)
+      this.#answeredAt = this.#environment.now()
+      this.#watch(some, rid)
     }
   }
 
@@ -123,8 +122,10 @@ export class Subscriptions {
       case 'position':
         return this.get(frame.ch)?.position(frame, own)
       case 'subscribed':
+        this.#answeredAt = this.#environment.now()
         return this.get(frame.ch)?.subscribed(frame)
       case 'refused':
+        this.#answeredAt = this.#environment.now()
         return this.get(frame.ch)?.refusedFor(frame.rid, frame.code)
       case 'dropped':
         return this.get(frame.ch)?.dropped(frame)
@@ -139,6 +140,18 @@ export class Subscriptions {
     for (const { channel } of this.#held.values()) {
       channel.refusedFor(frame.rid ?? -1, frame.code, frame.retry_after ?? null)
     }
+  }
+
+  /** Asks again for what is not answered; not while answers still come, for many channels take their time. */
+  #watch(channels: readonly Channel[], rid: number): void {
+    const cancel = this.#environment.after(ANSWER_WITHIN, () => {
+      this.#unanswered.delete(cancel)
+      const open = channels.filter((channel) => channel.phase === 'asked' && channel.rid === rid)
+      if (!open.length) return
+      if (this.#environment.now() - this.#answeredAt < ANSWER_WITHIN) this.#watch(open, rid)
+      else for (const channel of open) channel.unanswered(rid)
+    })
+    this.#unanswered.add(cancel)
   }
 
   #flushSoon(): void {

@@ -103,6 +103,23 @@ describe('subscribing', () => {
     expect(wire.all('subscribe')).toHaveLength(2)
   })
 
+  it('does not ask again while the answers to many channels still come', async () => {
+    const world = new World()
+    const client = world.client()
+    for (let number = 0; number < 5; number += 1) client.channel(`conv:c_${number}`).open()
+    const wire = await world.online(client)
+    for (let number = 0; number < 5; number += 1) {
+      await world.pass(ANSWER_WITHIN / 2)
+      wire.subscribed(`conv:c_${number}`)
+    }
+    expect(wire.all('subscribe')).toHaveLength(1)
+    wire.answer = (frame) => {
+      if (frame.t === 'ping') wire.say({ t: 'pong', rid: frame.rid, at: 0 })
+    }
+    await world.pass(2 * ANSWER_WITHIN)
+    expect(wire.last('subscribe').channels).toEqual([{ ch: INBOX }])
+  })
+
   it('tells what refuses it, and asks again only when opened again', async () => {
     const world = new World()
     const client = world.client()

@@ -120,6 +120,7 @@ class Hub:
         await self._sweep.stop()
         self._signals.stop()
         await self._appender.stop()
+        await self._background.stop()
         await self.positions.stop()
         await self.presence.stop()
         await self.gates.stop()

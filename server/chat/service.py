@@ -140,6 +140,7 @@ class ConversationService:
 
     async def _tell(self, tx: Tx, change: Change) -> None:
         room = change.room
+        tx.on_commit(lambda: self._hub.recheck(room.ch))
         for index, body in enumerate(change.entries):
             await self._outbox.put(
                 tx,

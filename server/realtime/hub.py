@@ -161,7 +161,22 @@ class Hub:
         future = self._appender.submit(draft, entry_kind)
         if entry_kind.replaces and target is not None:
             self.eraser.watch_edit(ch, target.seq, future)
+        if entry_kind.countable:
+            future.add_done_callback(self._wrote)
         return future
+
+    def _wrote(self, done: asyncio.Future[Accepted]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            accepted = done.result()
+            kind = self.kinds.of(accepted.ch)
+            if kind is not None and kind.positions:
+                entry = accepted.entry
+                self.positions.wrote(entry.by, accepted.ch, entry.seq, entry.n)
+
+    def recheck(self, ch: str) -> None:
+        """Rights on a channel have just changed: on this node they hold from now, on the others from its entry on."""
+        if (gate := self.gates.get(ch)) is not None:
+            gate.changed()
 
     async def _admit(self, principal: Principal, access: Access, entry_kind: EntryKind, draft: Draft) -> p.Entry | None:
         """Raises when the draft may not be appended; returns the entry that it refers to."""

@@ -1,6 +1,9 @@
 """The database: one client, transactions, indexes. The only package that knows the driver (motor)."""
 
+from pymongo import UpdateOne
+
 from server.store.client import (
+    BulkFault,
     Collection,
     Document,
     Duplicate,
@@ -13,6 +16,7 @@ from server.store.client import (
 from server.store.encoding import Encoded, Unstorable, encoded
 
 __all__ = [
+    "BulkFault",
     "Collection",
     "Document",
     "Duplicate",
@@ -23,5 +27,6 @@ __all__ = [
     "Tx",
     "Unavailable",
     "Unstorable",
+    "UpdateOne",
     "encoded",
 ]

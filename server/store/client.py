@@ -10,6 +10,7 @@ from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorCollection
 from pymongo import IndexModel
 from pymongo.errors import (
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
     DuplicateKeyError,
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 #: Raised by an insert or update that breaks a unique index.
 Duplicate = DuplicateKeyError
+#: Raised when some writes of a bulk could not be done.
+BulkFault = BulkWriteError
 #: Anything that the database or its driver can raise.
 StoreError = PyMongoError
 #: The database cannot be reached at the moment; handlers answer `unavailable`.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio as redis
+from pymongo.errors import AutoReconnect
 
 from server.clock import SystemClock
 from server.errors import Code, VouchError
@@ -220,3 +221,40 @@ async def test_a_lease_lapses_and_is_told_once(nodes: tuple[Services, Services])
     await b._nodes.renew()
     assert gone == [a.node]
     assert b._nodes.live() == set()
+
+
+async def test_own_words_are_no_news_unless_something_unread_lies_before_them(nodes: tuple[Services, Services]) -> None:
+    a, _ = nodes
+    first = (await a.hub.append(message(1, "p_1"))).entry
+    a.hub.positions.wrote("p_1", CH, first.seq, first.n)
+    await a.hub.positions.flush()
+    await a.hub.append(message(2, "p_2"))
+    third = (await a.hub.append(message(3, "p_1"))).entry
+    a.hub.positions.wrote("p_1", CH, third.seq, third.n)
+    await a.hub.positions.flush()
+    mark = (await a.hub.positions.of("p_1", [CH]))[CH]
+    assert (mark.read, mark.read_n) == (1, 1)  # what p_2 said in between is still unread
+    a.hub.positions.move("p_1", CH, read=2)
+    a.hub.positions.wrote("p_1", CH, third.seq, third.n)
+    await a.hub.positions.flush()
+    mark = (await a.hub.positions.of("p_1", [CH]))[CH]
+    assert (mark.read, mark.read_n, mark.delivered) == (3, 3, 3)
+
+
+async def test_positions_wait_for_a_database_that_is_away(
+    nodes: tuple[Services, Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _ = nodes
+    await a.hub.append(message(1))
+    positions = a.hub.positions
+
+    async def away(changes: object) -> None:
+        raise AutoReconnect("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(positions, "_write", away)
+        positions.move("p_1", CH, read=1)
+        await positions.flush()
+    assert await positions.of("p_1", [CH]) == {}
+    await positions.flush()
+    assert (await positions.of("p_1", [CH]))[CH].read == 1

@@ -98,7 +98,9 @@ def _type(field: Schema) -> str:
         return str(field["description"])
     kind = field.get("type")
     if kind == "string":
-        return f"text like `{field['pattern']}`" if "pattern" in field else "text" + _bounds(field, "Length")
+        # `(?!\n)` makes Python's `$` mean what it means everywhere else; a reader takes it to mean that anyway.
+        pattern = str(field.get("pattern", "")).removesuffix("(?!\\n)")
+        return f"text like `{pattern}`" if pattern else "text" + _bounds(field, "Length")
     if kind in ("integer", "number"):
         return str(kind) + _bounds(field, "imum")
     if kind == "array":

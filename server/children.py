@@ -19,6 +19,8 @@ from server.errors import StartupError
 _log = structlog.get_logger(__name__)
 
 _TETHER = Path(__file__).with_name("tether.py")
+#: what children see of our environment: no secrets of the server's, no settings of Python
+_ENVIRONMENT = frozenset(("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ"))
 _LOG_LIMIT_BYTES = 5 * 1024 * 1024
 _POLL_SECONDS = 0.01
 _WATCH_SECONDS = 0.25
@@ -93,6 +95,7 @@ class Child:
                 stdin=subprocess.PIPE if self._tether_mode == "pipe" else subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
+                env={name: value for name, value in os.environ.items() if name in _ENVIRONMENT},
                 # Ctrl-C reaches the whole foreground group; the database must outlive the server's own farewell.
                 start_new_session=True,
             )

@@ -77,6 +77,7 @@ SCENES = (
             ("lin", "What does Emma mean?"),
             ("emma", 'It means "whole". I promise ten characters a day until spring. Will you check on me?'),
             ("lin", "我来监督你！Every day at eight."),
+            ("emma", "一言为定！You have my word."),
         ),
         read=7,
     ),

@@ -3,8 +3,9 @@ from __future__ import annotations
 import base64
 import os
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from server import certificates
 from server.errors import StartupError
 from server.keys import FILES, Keys, compare_fingerprints, load_keys
+from server.settings import ROOT
 
 
 @pytest.fixture
@@ -39,14 +41,20 @@ def test_a_secret_of_a_newer_version_is_added_beside_the_old_ones(directory: Pat
     assert replace(second, picture_cert=first.picture_cert) == first
 
 
-def _load_elsewhere(directory: Path) -> dict[str, str]:
-    return load_keys(directory).fingerprints()
+_FINGERPRINTS = """
+import sys
+from pathlib import Path
+from server.keys import load_keys
+print(sorted(load_keys(Path(sys.argv[1])).fingerprints().items()))
+"""
 
 
 def test_processes_that_start_at_once_make_the_same_secrets(directory: Path) -> None:
-    with get_context("spawn").Pool(4) as pool:
-        results = pool.map(_load_elsewhere, [directory] * 4)
-    assert all(result == results[0] for result in results)
+    command = [sys.executable, "-c", _FINGERPRINTS, str(directory)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(4)]
+    printed = {process.communicate(timeout=60)[0] for process in running}
+    assert len(printed) == 1
+    assert b"field" in printed.pop()
 
 
 def test_vapid_public_key_is_the_uncompressed_point(directory: Path) -> None:

@@ -86,6 +86,8 @@ class Connection:
         frames, self._frames, self._size = self._frames, [], 0
         if not frames or self.closing:
             return
+        if self._transport.backlog == 0:
+            self._backlog_since = 0.0  # an earlier backlog has gone meanwhile
         self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
         backlog = self._transport.backlog
         if backlog == 0:
@@ -122,6 +124,7 @@ class Connection:
             await self._transport.drained()
             if self._transport.backlog == 0:
                 self._backlog_since = 0.0
+            self.flush()  # what others who were waiting too have sent since
 
     def close(self, code: p.Close, *, retry_after: float | None = None) -> None:
         """Says `bye` and starts the closing handshake with this code."""
@@ -231,6 +234,8 @@ class Connection:
             self.close(p.Close.UNSUPPORTED_VERSION)
             return
         principal = self._claimed if frame.token is None else await self._hub.sign_ins.authenticate_token(frame.token)
+        if self.closing:  # gone while its token was looked up: nobody would ever take it off the roster
+            return
         if principal is None or not SIGNED_IN.permits(principal):
             self.close(p.Close.UNAUTHENTICATED)
             return

@@ -58,6 +58,7 @@ class Gates:
     async def open(self, ch: str) -> Gate:
         """The channel's gate, open. Order: join the bus, confirmed; then read the head; then go live."""
         if (gate := self.live(ch)) is not None:
+            gate.idle_since = time.monotonic()  # else it could be closed under whoever has just asked for it
             return gate
         if (task := self._opening.get(ch)) is None:
             task = self._opening[ch] = asyncio.create_task(self._open(ch), name="gate opening")

@@ -32,6 +32,8 @@ class Nodes:
         self.on_gone: list[Callable[[str], None]] = []
         self._seen: dict[str, datetime] = {}
         self._live: set[str] = set()
+        #: when the leases were last read
+        self._looked = clock.now()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -56,8 +58,9 @@ class Nodes:
         return set(self._live)
 
     def recent(self) -> set[str]:
-        """The other nodes that are alive or were so within MEMORY."""
-        horizon = self._clock.now() - MEMORY
+        """The other nodes that were alive within MEMORY before the leases were last read: while the database is away
+        nobody is forgotten, and what they write meanwhile is looked for afterwards."""
+        horizon = self._looked - MEMORY
         return {node for node, at in self._seen.items() if at >= horizon}
 
     async def renew(self) -> None:
@@ -65,6 +68,7 @@ class Nodes:
         now = self._clock.now()
         await self._rows.update_one({"_id": self.node}, {"$set": {"at": now}}, upsert=True)
         rows = await self._rows.find({"at": {"$gte": now - MEMORY}}).to_list(None)
+        self._looked = now
         for row in rows:
             if row["_id"] != self.node:
                 self._seen[row["_id"]] = row["at"]

@@ -105,6 +105,58 @@ async def test_a_wrong_beginning_ends_in_its_close_code(
     assert socket.frames()[-1] == {"t": "bye", "close": int(close), "reason": close.name.lower()}
 
 
+async def test_who_goes_while_signing_in_is_not_counted(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: such sockets stayed on the roster for ever, and 50 of them locked their person out."""
+    connection, socket = connect(services, None)
+
+    async def slow(token: str) -> Principal:
+        connection.closed()
+        return PERSON
+
+    monkeypatch.setattr(services.people, "authenticate_token", slow)
+    await connection.on_frame('{"t":"hello","v":1,"token":"vouch_token"}')
+    assert services.hub.roster.of(PERSON.id) == []
+    assert not socket.data
+
+
+async def test_replays_that_wait_together_do_not_look_like_a_slow_reader(services: Services) -> None:
+    """Regression: all went on at once when the reader had caught up, and together sent more than is allowed."""
+    connection, socket = connect(services)
+    socket.stuck, socket.backlog = True, MAX_BACKLOG
+    taken = asyncio.Event()
+
+    async def drained() -> None:
+        await taken.wait()
+
+    async def replay() -> None:
+        await connection.drained()
+        connection.send(b"x" * (MAX_BACKLOG // 5))
+
+    socket.drained = drained  # type: ignore[method-assign]
+    replays = asyncio.gather(*(replay() for _ in range(16)))
+    while not replays.done():
+        await asyncio.sleep(0.01)
+        socket.backlog, before, taken = 0, taken, asyncio.Event()
+        before.set()
+    assert socket.closed is None
+    connection.closed()
+
+
+async def test_a_backlog_that_has_gone_is_forgotten(services: Services) -> None:
+    """Regression: two short backlogs, far apart, looked like one that had lasted."""
+    connection, socket = connect(services)
+    socket.stuck = True
+    connection.send(b"x")
+    connection.flush()
+    socket.backlog = 0
+    connection._backlog_since -= 60
+    connection.send(b"x")
+    connection.flush()
+    connection.beat()
+    assert socket.closed is None
+    connection.closed()
+
+
 async def test_a_second_hello_is_out_of_order(services: Services) -> None:
     connection, socket = await signed_in(services)
     await connection.on_frame(HELLO)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from server.errors import Code, VouchError
 from server.keys import Keys
 from server.principals import Kind, Principal
 from server.realtime import bus as bus_module
+from server.realtime import nodes as nodes_module
 from server.realtime import sweep as sweep_module
 from server.realtime.channels import Draft
 from server.realtime.gate import Gate
@@ -82,6 +84,26 @@ async def test_what_the_bus_lost_is_found_by_the_sweep(nodes: tuple[Services, Se
     assert gate.delivered == 0
     await b.hub._sweep.once()
     await eventually(lambda: gate.delivered == 2)
+
+
+async def test_nobody_is_forgotten_while_the_database_is_away(
+    nodes: tuple[Services, Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: after two minutes without the database the sweep passed over what the others wrote meanwhile."""
+    a, b = nodes
+    await b._nodes.renew()
+    later = b.clock.now() + nodes_module.MEMORY * 2
+    monkeypatch.setattr(b._nodes, "_clock", SimpleNamespace(now=lambda: later))
+    assert a.node in b._nodes.recent()
+    await b._nodes.renew()  # the database is back, the other node is not
+    assert a.node not in b._nodes.recent()
+
+
+async def test_a_gate_that_is_asked_for_is_in_use(nodes: tuple[Services, Services]) -> None:
+    gate, _ = await follow(nodes[0])
+    gate.idle_since = 0.0
+    await nodes[0].hub.gates.open(CH)
+    assert gate.idle_since > 0.0
 
 
 async def test_the_sweep_runs_by_itself(nodes: tuple[Services, Services], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,12 @@ import { defineConfig } from 'vitest/config'
 /** Where `npm run dev` finds the server; `VOUCH_SERVER` names another one. */
 const server = process.env['VOUCH_SERVER'] ?? 'http://127.0.0.1:8080'
 
+/** Few files rather than many: what others wrote, what every page needs, and one file per page. */
+function chunk(id: string): string | undefined {
+  if (id.includes('/node_modules/')) return 'vendor'
+  return /\/static\/(packages|src\/(?!pages\/|main|App))/.test(id) ? 'core' : undefined
+}
+
 export default defineConfig({
   plugins: [vue()],
   define: {
@@ -18,6 +24,9 @@ export default defineConfig({
     // Preloading is done without inline script.
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
+    rollupOptions: {
+      output: { manualChunks: chunk },
+    },
   },
   server: {
     host: '127.0.0.1',

@@ -39,20 +39,42 @@ export const useSession = defineStore('session', () => {
     status.value = 'in'
   }
 
-  /** Asks the server who this is. Without a connection the last person of this device goes on with what is stored. */
+  /**
+   * The person of this device goes on at once with what is stored, and the server is asked meanwhile: a page opens
+   * without waiting, and without a connection. A device that knows nobody has to wait for the answer.
+   */
   async function restore(): Promise<void> {
+    const last = lastPerson()
+    const known = last === null ? null : new LocalShelf(last).read<Me>('me')
+    if (known) {
+      enter(known)
+      void confirm(known.id)
+      return
+    }
     try {
       enter(await api.me())
     } catch (error) {
-      if (faultCode(error) === 'unauthenticated') {
+      if (faultCode(error) !== 'unauthenticated') status.value = 'unreachable'
+      else {
         status.value = 'out'
-        if (lastPerson() !== null) reason.value = 'expired'
-        return
+        if (last !== null) reason.value = 'expired'
       }
-      const last = lastPerson()
-      const known = last === null ? null : new LocalShelf(last).read<Me>('me')
-      if (known) enter(known)
-      else status.value = 'unreachable'
+    }
+  }
+
+  /** Whether the cookie still belongs to this person. That it is no longer valid is told by api/http.ts. */
+  async function confirm(id: string): Promise<void> {
+    try {
+      const fresh = await api.me()
+      if (me.value?.id !== id) return
+      if (fresh.id === id) take(fresh)
+      else {
+        // Somebody else has signed in here since: nothing of one may be shown to the other.
+        rememberPerson(fresh.id)
+        window.location.reload()
+      }
+    } catch {
+      // without an answer the page goes on with what it has
     }
   }
 

@@ -20,7 +20,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from tests.conftest import RunningServer
 
 #: Seconds after which a test says what it has waited for in vain.
-PATIENCE = 8.0
+PATIENCE = 10.0
 PASSWORD = "paper and seal"
 
 Frame = dict[str, Any]

@@ -17,6 +17,8 @@ import segno
 from tornado.template import Template
 from tornado.web import RequestHandler
 
+from handlers.accounts import preferred_language
+
 _PAGE = Template(Path(__file__).with_name("trust.html").read_text(encoding="utf-8"), autoescape="xhtml_escape")
 
 
@@ -109,14 +111,14 @@ class TrustPage(RequestHandler):
     def get(self) -> None:
         lang = self.get_query_argument("lang", "")
         if lang not in WORDS:
-            lang = "zh-CN" if self.get_browser_locale().code.startswith("zh") else "en"
+            lang = preferred_language(self.request.headers.get("Accept-Language", ""))
         code = segno.make(self._origin + "/trust", error="m").svg_inline(
             scale=5, border=2, dark="#1f2a37", light="#fff"
         )
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
-        self.finish(_PAGE.generate(words=WORDS[lang], code=code, fingerprint=self._fingerprint))
+        self.finish(_PAGE.generate(words=WORDS[lang], code=code, pairs=self._fingerprint.split(":")))
 
 
 class AuthorityCertificate(RequestHandler):

@@ -1,4 +1,5 @@
-"""Where conversations are kept: `conversations` (one document each) and `members` (one per person in one)."""
+"""Where conversations are kept: `conversations` (one document each), `members` (one per person in one) and
+`former_members` (who has left: their words are still there, until they delete their account)."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ class ConversationRepo:
         self._store = store
         self._rooms = store.collection("conversations")
         self._members = store.collection("members")
+        self._former = store.collection("former_members")
         self._erasures = store.collection("erasures")
 
     async def ensure_indexes(self) -> None:
@@ -29,6 +31,7 @@ class ConversationRepo:
             [Index([("pair", 1)], unique=True, sparse=True), Index([("key", 1)], unique=True, sparse=True)],
         )
         await self._store.ensure_indexes("members", [Index([("person", 1)]), Index([("conv", 1)])])
+        await self._store.ensure_indexes("former_members", [Index([("person", 1)])])
 
     async def room(self, id: str, tx: Tx | None = None) -> Room | None:
         """A conversation with all its members."""
@@ -59,6 +62,11 @@ class ConversationRepo:
     async def rooms_of(self, person: str, tx: Tx | None = None) -> list[str]:
         cursor = self._members.find({"person": person}, {"conv": 1}, session=tx.session if tx else None)
         return [row["conv"] for row in await cursor.to_list(None)]
+
+    async def rooms_left_by(self, person: str, tx: Tx) -> list[str]:
+        """Conversations that the person has left or been removed from; they may be in some of them again."""
+        rows = await self._former.find({"person": person}, session=tx.session).to_list(None)
+        return [row["conv"] for row in rows]
 
     async def by_pair(self, pair: str, tx: Tx | None = None) -> str | None:
         row = await self._rooms.find_one({"pair": pair}, {"_id": 1}, session=tx.session if tx else None)
@@ -97,6 +105,10 @@ class ConversationRepo:
             raise VouchError(Code.STALE)
         for person in before.members.keys() - after.members.keys():
             await self._members.delete_one({"_id": f"{after.id}|{person}"}, session=tx.session)
+            former = {"person": person, "conv": after.id}
+            await self._former.update_one(
+                {"_id": f"{after.id}|{person}"}, {"$set": former}, upsert=True, session=tx.session
+            )
         new = [m for p, m in after.members.items() if p not in before.members]
         if new:
             await self._members.insert_many([_member_row(after.id, m) for m in new], session=tx.session)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from server.chat.model import (
     MEMBERS_MOST,
+    TITLE_LONGEST,
     Closed,
     ConversationKind,
     Created,
@@ -32,6 +33,7 @@ from server.chat.model import (
     Room,
 )
 from server.errors import Code, VouchError
+from server.people.rules import words
 from server.realtime.channels import Draft
 from server.realtime.protocol import Entry
 
@@ -64,8 +66,8 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def title(text: str) -> str:
-    """The title as it is kept: one line, no blanks around it."""
-    clean = " ".join(text.split())
+    """The title as it is kept: one line, no blanks around it, nothing invisible that could disguise it."""
+    clean = words(" ".join(text.split()), TITLE_LONGEST, field="title")
     if not clean:
         raise VouchError(Code.BAD_REQUEST, "A group needs a name.", field="title")
     return clean
@@ -165,7 +167,10 @@ def reopen(room: Room) -> Change | None:
 
 
 def account_deleted(room: Room, person: str) -> Change:
-    """A direct conversation closes; a group goes on, under its longest member where the owner goes."""
+    """A direct conversation closes; a group goes on, under its longest member where the owner goes. Where the person
+    had left before, only their words are still there."""
+    if person not in room.members:
+        return Change(_next(room), (Erased(person),))
     if room.kind is ConversationKind.DIRECT:
         entries: tuple[LogBody, ...] = (Erased(person),) if room.closed else (Erased(person), Closed())
         return Change(_next(room, closed=True), entries)

@@ -177,7 +177,7 @@ class ConversationService:
 
     async def on_delete(self, tx: Tx, person: str) -> None:
         """An account is deleted: out of all groups, direct conversations close, words are erased afterwards."""
-        rooms = await self.repo.rooms_of(person, tx)
+        rooms = list({*await self.repo.rooms_of(person, tx), *await self.repo.rooms_left_by(person, tx)})
         for id in rooms:
             await self._apply(tx, id, lambda room: rules.account_deleted(room, person))
         if rooms:

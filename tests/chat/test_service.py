@@ -229,6 +229,26 @@ async def test_a_deleted_account_leaves_numbers_and_no_words(world: World) -> No
     await refused(Code.CLOSED, world.say(lin, pair, "where are you?"))
 
 
+async def test_the_words_of_those_who_left_go_too(world: World) -> None:
+    """Leaving a group does not take one's words along; deleting the account does, also there (R-01)."""
+    lin, mei, ada = await world.friends("lin", "mei", "ada")
+    group, again = await world.group(lin, mei, ada), await world.group(lin, mei)
+    for id in (group, again):
+        await world.say(mei, id, "a word of Mei's")
+        await world.chat.remove(mei, id, mei)
+    await world.chat.add(lin, again, [mei])
+    await world.say(ada, group, "of Ada's")
+    await world.delete_account(mei)
+    for id, told in ((group, ["message", "erased"]), (again, ["joined", "erased", "left"])):
+        entries = await world.log(id)
+        assert [entry.kind for entry in entries][-len(told) :] == told
+        assert not any(entry.body for entry in entries if entry.by == mei)
+    assert [entry.body for entry in await world.log(group) if entry.by == ada] == [{"text": "of Ada's"}]
+    replay = Replay()
+    replay.log(await world.log(group))
+    replay.must_equal(await world.room(group))
+
+
 async def test_an_erasure_goes_on_after_a_restart(world: World) -> None:
     """The list of rooms is written with the deletion: whoever starts next erases what is left."""
     lin, mei = await world.friends("lin", "mei")
@@ -261,3 +281,21 @@ async def test_system_entries_do_not_count_as_unread(world: World) -> None:
     assert (head.seq, head.n) == (6, 1)
     await world.hub.append(Draft(f"conv:{id}", "system", client_id(), "renamed", {"title": "x", "by": lin}))
     assert (await world.hub.pages.head(f"conv:{id}")).n == 1
+
+
+async def test_a_deleted_account_leaves_no_words_in_groups_that_it_had_left(world: World) -> None:
+    """Regression: only the groups that the person was still in were looked through."""
+    lin, mei, ada = await world.friends("lin", "mei", "ada")
+    left, back = await world.group(lin, mei, ada), await world.group(lin, mei, ada)
+    for group in (left, back):
+        await world.say(mei, group, "words of hers")
+        await world.chat.remove(mei, group, mei)
+        await world.say(ada, group, "words of others")
+    await world.chat.add(lin, back, [mei])
+    await world.chat.remove(lin, left, ada)
+    await world.delete_account(mei)
+    for group, told in ((left, ["removed", "erased"]), (back, ["joined", "erased", "left"])):
+        entries = await world.log(group)
+        assert [entry.body for entry in entries if entry.by == mei] == [{}]
+        assert [entry.body for entry in entries if entry.by == ada] == [{"text": "words of others"}]
+        assert [entry.kind for entry in entries][-len(told) :] == told

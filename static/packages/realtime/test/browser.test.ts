@@ -1,6 +1,7 @@
 import { IDBFactory } from 'fake-indexeddb'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createRealtime, socketUrl } from '../src/browser.js'
+import { indexedDbStorage } from '../src/indexeddb.js'
 import { createProgram } from '../src/node.js'
 import type { SocketLike } from '../src/environment.js'
 import { Locks } from './locks.js'
@@ -52,12 +53,12 @@ describe('addresses', () => {
 describe('in a browser', () => {
   it('connects beside the page and stores what waits', async () => {
     vi.useRealTimers() // the database runs on them
-    const settle = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 30))
+    const stored = async (): Promise<string[]> => (await indexedDbStorage(LIN).load()).map((row) => row.id)
     const realtime = createRealtime({ person: LIN, epoch: 'e0' })
     const { id } = realtime.channel(ROOM).send('message', { text: 'kept' })
     expect(id).toMatch(CLIENT_ID)
+    await vi.waitFor(async () => expect(await stored()).toEqual([id]))
     realtime.connect()
-    await settle()
     expect(wires[0]?.url).toBe('wss://vouch.test/api/v1/socket')
     wires[0]?.accept()
     expect(wires[0]?.heard[0]).toEqual({ t: 'hello', v: 1, epoch: 'e0' })
@@ -65,12 +66,9 @@ describe('in a browser', () => {
 
     vi.stubGlobal('navigator', { locks: new Locks().manager })
     const reloaded = createRealtime({ person: LIN })
-    await settle()
-    expect(reloaded.pending()).toMatchObject([{ id, state: 'waiting', body: { text: 'kept' } }])
+    await vi.waitFor(() => expect(reloaded.pending()).toMatchObject([{ id, state: 'waiting', body: { text: 'kept' } }]))
     await reloaded.forget()
-    await settle()
-    expect(createRealtime({ person: LIN }).pending()).toEqual([])
-    expect(await indexedDB.databases()).toEqual([])
+    await vi.waitFor(async () => expect(await indexedDB.databases()).toEqual([]))
   })
 
   it('comes back at once when the network does or the page is shown, and listens only while it is wanted', async () => {

@@ -1,5 +1,5 @@
 import { IDBFactory } from 'fake-indexeddb'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { indexedDbStorage } from '../src/indexeddb.js'
 import { memoryStorage } from '../src/storage.js'
 import type { Storage, StoredAppend } from '../src/storage.js'
@@ -65,8 +65,7 @@ describe('IndexedDB', () => {
     await one.put(row('a'))
     expect(await ids(two)).toEqual(['a'])
     await one.erase()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    expect(await factory.databases()).toEqual([])
+    await vi.waitFor(async () => expect(await factory.databases()).toEqual([]))
     expect(await ids(two)).toEqual([])
   })
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { memoryStorage } from '../src/storage.js'
 import { lockedTabs, loneTab } from '../src/tabs.js'
 import { Locks } from './locks.js'
@@ -14,8 +14,7 @@ describe('tabs known by locks', () => {
     const all = new Set(['one', 'two', 'three'])
     expect(await two.living(all)).toEqual(new Set(['one', 'two']))
     one.close()
-    await new Promise((resolve) => setTimeout(resolve, 0))
-    expect(await two.living(all)).toEqual(new Set(['two']))
+    await vi.waitFor(async () => expect(await two.living(all)).toEqual(new Set(['two'])))
   })
 
   it('work alone, one after the other, also after a fault', async () => {

@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import platform
 import resource
+import signal
 import socket
 import sys
 from ctypes.util import find_library
@@ -42,6 +43,12 @@ def listen(host: str, port: int) -> list[socket.socket]:
                 raise StartupError(
                     "bad_host", f"{host} is no address of this machine ({error.strerror}).", hint="Try --host 0.0.0.0"
                 ) from None
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals that stop the server. A hang-up that was ignored at the start (nohup) stays ignored."""
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    return wanted if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*wanted, signal.SIGHUP]
 
 
 def raise_open_files() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -38,7 +37,7 @@ async def serve(
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in preflight.stop_signals():
         loop.add_signal_handler(number, _stop, stopping)
     clock = SystemClock()
     services = Services(settings, keys, clock, mongodb_uri=embedded.mongodb_uri, redis_url=embedded.redis_url)

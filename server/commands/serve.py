@@ -19,8 +19,6 @@ from server.settings import load, unknown_variables
 
 _log = structlog.get_logger(__name__)
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, "host", "port", "data_dir", "demo", "tls", "log_level", "log_format")
@@ -32,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in unknown_variables():
         _log.warning("unknown_variable", name=name)
     preflight.raise_open_files()
-    for number in STOP_SIGNALS:
+    for number in preflight.stop_signals():
         signal.signal(number, _interrupt)
     with ExitStack() as stack:
         sockets = preflight.listen(settings.host, settings.port)

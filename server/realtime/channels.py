@@ -101,9 +101,14 @@ class ChannelKind(msgspec.Struct, frozen=True):
     positions: bool = False
     replays: bool = True
     personal: bool = False
+    #: the entries by name, made here: each message asks several times
+    _by_name: dict[str, EntryKind] = {}
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "_by_name", {kind.name: kind for kind in self.entries})
 
     def entry(self, name: str) -> EntryKind | None:
-        return next((kind for kind in self.entries if kind.name == name), None)
+        return self._by_name.get(name)
 
 
 def split(ch: str) -> tuple[str, str]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from server.clock import to_ms
 from server.realtime.protocol import Entry
-from server.store import Document, Encoded, Index, Store
+from server.store import Document, Encoded, Index, Store, UpdateOne
 
 _WINDOW = 64
 _FIELDS = {"_id": 1, "ch": 1, "seq": 1, "n": 1, "at": 1, "by": 1, "kind": 1, "ref": 1, "body": 1, "gone": 1}
@@ -144,6 +143,8 @@ class EntryLog:
 
     async def save_heads(self, heads: dict[str, Head]) -> None:
         """Saves hints. Losing one, or saving an older one last, costs a longer search and nothing else."""
-        for ch, head in heads.items():
-            values: dict[str, Any] = {"seq": head.seq, "n": head.n, "at": head.at}
-            await self._heads.update_one({"_id": ch}, {"$set": values}, upsert=True)
+        writes = [
+            UpdateOne({"_id": ch}, {"$set": {"seq": head.seq, "n": head.n, "at": head.at}}, upsert=True)
+            for ch, head in heads.items()
+        ]
+        await self._heads.bulk_write(writes, ordered=False)

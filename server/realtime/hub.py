@@ -35,6 +35,7 @@ from server.realtime.roster import Peer, Roster
 from server.realtime.signals import Signals
 from server.realtime.subscriptions import Subscriptions
 from server.realtime.sweep import Sweep
+from server.store import StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -156,6 +157,9 @@ class Hub:
             if (done := await self._appender.find(draft)) is not None:
                 return done
             raise
+        if self.gates.get(ch) is None:
+            # Rights are remembered only where a gate hears of their changes: without, each append asks the database.
+            self._background.spawn(self._open_gate(ch), "gate for a writer")
         if entry_kind.scrubs and target is not None:
             await self.eraser.entry(ch, target.seq)
         future = self._appender.submit(draft, entry_kind)
@@ -177,6 +181,12 @@ class Hub:
         """Rights on a channel have just changed: on this node they hold from now, on the others from its entry on."""
         if (gate := self.gates.get(ch)) is not None:
             gate.changed()
+
+    async def _open_gate(self, ch: str) -> None:
+        try:
+            await self.gates.open(ch)
+        except StoreError as fault:
+            log.warning("gate not opened", ch=ch, fault=type(fault).__name__)
 
     async def _admit(self, principal: Principal, access: Access, entry_kind: EntryKind, draft: Draft) -> p.Entry | None:
         """Raises when the draft may not be appended; returns the entry that it refers to."""

@@ -8,6 +8,7 @@ deterministic, so doing it twice, or on two nodes at once, appends them once.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol
 
 import structlog
@@ -21,6 +22,8 @@ SWEEP_EVERY = 5.0  # seconds
 #: Seconds for which somebody who has changed something waits for its entries; the change holds in any case.
 SETTLES_WITHIN = 2.0
 _PENDING = 500
+#: Channels relayed at once: their entries become durable together.
+_AT_ONCE = 32
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +41,7 @@ class Outbox:
         self._clock = clock
         self._append: Append | None = None
         self._dirty: set[str] = set()
-        self._relaying: str | None = None
+        self._relaying: set[str] = set()
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -87,7 +90,7 @@ class Outbox:
     async def settled(self, ch: str) -> None:
         """Waits until what this process has put for a channel is appended: whoever is told that something has changed
         then finds it in the log too, and whoever may not write any more cannot. Gives up after SETTLES_WITHIN."""
-        if ch not in self._dirty and ch != self._relaying:
+        if ch not in self._dirty and ch not in self._relaying:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(ch, []).append(future)
@@ -114,18 +117,9 @@ class Outbox:
                 if swept:
                     await self._sweep()
                 while self._dirty:
-                    ch = self._relaying = self._dirty.pop()
-                    try:
-                        await self._relay(ch)
-                    except BaseException:
-                        self._dirty.add(ch)
-                        raise
-                    finally:
-                        self._relaying = None
-                    if ch not in self._dirty:
-                        for future in self._waiting.pop(ch, ()):
-                            if not future.done():
-                                future.set_result(None)
+                    some = [self._dirty.pop() for _ in range(min(len(self._dirty), _AT_ONCE))]
+                    self._relaying.update(some)
+                    await _all(self._relay_kicked(ch) for ch in some)
                 self._idle.set()
             except (StoreError, VouchError) as fault:
                 log.warning("outbox waits", fault=str(fault))
@@ -137,9 +131,27 @@ class Outbox:
                 self._wake.set()
 
     async def _sweep(self) -> None:
-        rows = await self._rows.find({"shard": 0}, {"ch": 1}).limit(_PENDING).to_list(_PENDING)
-        for ch in {row["ch"] for row in rows}:
+        """Relays whatever waits, of this process or another: each turn takes out what it has seen."""
+        more = True
+        while more:
+            rows = await self._rows.find({"shard": 0}, {"ch": 1}).limit(_PENDING).to_list(_PENDING)
+            channels = list({row["ch"] for row in rows})
+            for start in range(0, len(channels), _AT_ONCE):
+                await _all(self._relay(ch) for ch in channels[start : start + _AT_ONCE])
+            more = len(rows) == _PENDING
+
+    async def _relay_kicked(self, ch: str) -> None:
+        try:
             await self._relay(ch)
+        except BaseException:
+            self._dirty.add(ch)
+            raise
+        finally:
+            self._relaying.discard(ch)
+        if ch not in self._dirty:
+            for future in self._waiting.pop(ch, ()):
+                if not future.done():
+                    future.set_result(None)
 
     async def _relay(self, ch: str) -> None:
         """Appends a channel's waiting entries in order.
@@ -160,3 +172,10 @@ class Outbox:
                 await self._rows.update_one({"_id": row["_id"]}, {"$set": {"ch": f"aside {ch}", "shard": -1}})
                 continue
             await self._rows.delete_one({"_id": row["_id"]})
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Carries out all of them, whatever becomes of each; then raises the first fault."""
+    for outcome in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

@@ -124,8 +124,8 @@ class EntryLog:
                 else:
                     high = middle
             rows = await self._window(ch, low)
-        if not rows:
-            return Head()
+        if not rows:  # an empty channel, or a hint from a log that was since restored from a backup
+            return Head() if low == 1 else await self.head(ch, Head())
         newest = max(rows, key=lambda row: int(row["seq"]))
         return Head(newest["seq"], newest["n"], newest["at"])
 
@@ -142,9 +142,10 @@ class EntryLog:
         return {row["_id"]: Head(row["seq"], row["n"], row["at"]) for row in rows}
 
     async def save_heads(self, heads: dict[str, Head]) -> None:
-        """Saves hints. Losing one, or saving an older one last, costs a longer search and nothing else."""
+        """Saves hints; an older one changes nothing, and losing one only costs a longer search."""
         writes = [
-            UpdateOne({"_id": ch}, {"$set": {"seq": head.seq, "n": head.n, "at": head.at}}, upsert=True)
+            UpdateOne({"_id": ch}, {"$max": {"seq": head.seq, "n": head.n, "at": head.at}}, upsert=True)
             for ch, head in heads.items()
         ]
-        await self._heads.bulk_write(writes, ordered=False)
+        if writes:
+            await self._heads.bulk_write(writes, ordered=False)

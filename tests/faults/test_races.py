@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from server.realtime import protocol as p
 from server.realtime.appender import Accepted, Appender
 from server.realtime.bus import RedisBus
 from server.realtime.channels import Access, Draft, EntryKind
-from server.realtime.entries import EntryLog
+from server.realtime.entries import EntryLog, Head
 from server.realtime.gate import Gate
 from server.realtime.presence import PresenceBoard
 from server.realtime.protocol import Entry, Presence
@@ -308,3 +309,28 @@ async def test_a_head_in_use_makes_no_room_for_another(
         await appender.stop()
         store.close()
     assert len(durable) == 7
+
+
+async def test_a_hint_beyond_the_log_does_not_begin_it_anew(settings: Settings) -> None:
+    """Heads saved before a restore are ahead of the log that was restored: it was taken for empty."""
+    store = Store(settings.mongodb_uri, settings.database)
+    log = EntryLog(store)
+    await log.ensure_indexes()
+    row = {"_id": "p_1:a", "ch": CH, "seq": 1, "n": 1, "at": SystemClock().now(), "node": "n_1"}
+    await log.insert([row])
+    try:
+        assert (await log.head(CH, Head(900, 900))).seq == 1
+    finally:
+        store.close()
+
+
+async def test_an_older_head_saved_last_does_not_win(settings: Settings) -> None:
+    """Two savers at once: conversations were listed in the order of a while ago."""
+    store = Store(settings.mongodb_uri, settings.database)
+    log, now = EntryLog(store), SystemClock().now().replace(microsecond=0)
+    await log.save_heads({CH: Head(5, 4, now)})
+    await log.save_heads({CH: Head(3, 2, now - timedelta(minutes=1))})
+    try:
+        assert (await log.saved_heads([CH]))[CH] == Head(5, 4, now)
+    finally:
+        store.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from playwright.sync_api import expect
 
 from tests.browser.hub import Hub
-from tests.browser.person import Person, Wire
+from tests.browser.person import Person, Wire, hurry
 
 People = Callable[..., Person]
 
@@ -24,6 +24,7 @@ def test_what_was_written_offline_survives_a_reload_and_is_sent_once(people: Peo
 
     wire.cut()
     expect(ada.page.get_by_text("Not connected.")).to_be_visible()
+    expect(ada.page.get_by_role("button", name="Try now")).to_be_visible()
     ada.write("one")
     ada.write("two")
     expect(ada.page.get_by_text("Not connected. 2 messages wait.")).to_be_visible()
@@ -35,7 +36,7 @@ def test_what_was_written_offline_survives_a_reload_and_is_sent_once(people: Peo
     expect(ada.bubble("two")).to_be_visible()
 
     wire.join()
-    ada.page.get_by_role("button", name="Try now").click()
+    hurry(ada.page)
     expect(lin.bubble("two")).to_be_visible()
     expect(ada.page.get_by_text("Not connected.")).to_have_count(0)
     expect(ada.page.locator(".message__told")).to_have_text("Read")
@@ -80,7 +81,7 @@ def test_a_refused_message_says_why_and_can_be_discarded(people: People) -> None
     ada.write("too late")
     ben.api("PUT", f"/blocks/{ada.id}")
     wire.join()
-    ada.page.get_by_role("button", name="Try now").click()
+    hurry(ada.page)
     failed = ada.bubble("too late")
     expect(failed.get_by_role("button", name="Discard")).to_be_visible()
     failed.get_by_role("button", name="Discard").click()

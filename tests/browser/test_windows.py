@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.person import PASSWORD, Person, Wire
+from tests.browser.person import PASSWORD, Person, Wire, hurry
 
 People = Callable[..., Person]
 
@@ -37,7 +37,7 @@ def test_a_window_sends_what_a_closed_one_has_left_behind(people: People) -> Non
     ada.page.close()
 
     wire.join()
-    second.get_by_role("button", name="Try now").click()
+    hurry(second)
     expect(lin.bubble("by the second")).to_be_visible()
     expect(lin.bubble("left behind")).to_be_visible(timeout=40_000)
     expect(second.get_by_text("Not connected.")).to_have_count(0)
@@ -75,7 +75,7 @@ def test_unsent_words_are_never_sent_in_the_name_of_who_signed_in_since(people: 
     expect(ada.page.get_by_text("Not connected. 1 message waits.")).to_be_visible()
     ada.api("POST", "/sessions", {"login": ben.handle, "password": PASSWORD})
     wire.join()
-    ada.page.get_by_role("button", name="Try now").click()
+    hurry(ada.page)
     expect(ada.page).to_have_url(re.compile("/sign-in"))
 
     # Back as herself she finds her words, and they go out.

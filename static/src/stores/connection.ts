@@ -50,7 +50,10 @@ export const useConnection = defineStore('connection', () => {
     fresh.on('pending', (count) => (waiting.value = count))
     fresh.on('inbox', (entry) => news.inbox(entry))
     fresh.on('stale', () => news.stale())
-    fresh.on('fault', (what, detail) => console.warn('realtime:', what, detail))
+    fresh.on('fault', (what, detail) => {
+      // Refused is, for example, a read position that came after one has left the group.
+      if (what !== 'refused') console.warn('realtime:', what, detail)
+    })
     waiting.value = fresh.pendingCount
     fresh.connect()
   }

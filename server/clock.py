@@ -17,6 +17,11 @@ class SystemClock:
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
+def from_ms(ms: int) -> datetime:
+    """The aware UTC moment of milliseconds since 1970-01-01T00:00Z."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
 def to_ms(at: datetime) -> int:
     """Milliseconds since 1970-01-01T00:00Z: how times travel over the wire."""
     return round(at.timestamp() * 1000)

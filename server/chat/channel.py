@@ -20,7 +20,6 @@ from server.chat.model import (
     Typing,
 )
 from server.chat.repo import ConversationRepo
-from server.errors import Code, VouchError
 from server.principals import PEOPLE, Principal
 from server.realtime.channels import (
     DENIED,
@@ -51,10 +50,8 @@ class ConversationPolicy:
         return Access(read=True, write=is_open, signal=is_open, first=membership.first)
 
     async def admit(self, principal: Principal, channel_id: str, draft: Draft, target: Entry | None) -> None:
-        room = await self._repo.room(channel_id) if draft.kind == "delete" else None
-        if draft.kind == "delete" and room is None:
-            raise VouchError(Code.NOT_FOUND)
-        rules.admit(room.owner() if room else None, principal.id, draft, target)
+        owner = await self._repo.owner(channel_id) if draft.kind == "delete" else None
+        rules.admit(owner, principal.id, draft, target)
 
     def effects(self, entry: Entry) -> Effects:
         match entry.kind:
@@ -62,7 +59,7 @@ class ConversationPolicy:
                 return Effects(drop=(entry.body["person"],))
             case "erased":
                 return Effects(erase=(entry.body["person"],), recheck=True)
-            case "closed" | "reopened" | "joined":
+            case "closed" | "reopened":
                 return Effects(recheck=True)
         return NO_EFFECTS
 
@@ -75,7 +72,7 @@ def conversation_kind(policy: ChannelPolicy) -> ChannelKind:
             EntryKind("message", Message, by_clients=True, countable=True),
             EntryKind("edit", Edit, by_clients=True, modifies=True, replaces=True),
             EntryKind("delete", Delete, by_clients=True, modifies=True, scrubs=True),
-            EntryKind("reaction", Reaction, by_clients=True, modifies=True),
+            EntryKind("reaction", Reaction, by_clients=True, modifies=True, topic="emoji"),
             EntryKind("created", Created),
             EntryKind("joined", Joined),
             EntryKind("left", Left),

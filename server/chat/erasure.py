@@ -6,25 +6,32 @@ The list of rooms is written with the deletion, so that a restart goes on where 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 
 from server.chat.repo import ConversationRepo
+from server.clock import Clock
 from server.realtime.hub import Hub
+from server.realtime.outbox import Outbox
 from server.store import StoreError
 
 _AGAIN = 60.0  # seconds
+#: Words that were under way when the account was deleted are in the log after this long: then it is done once more.
+LATE = timedelta(seconds=30)
 
 log = structlog.get_logger(__name__)
 
 
 class Erasure:
-    def __init__(self, repo: ConversationRepo, hub: Hub) -> None:
+    def __init__(self, repo: ConversationRepo, hub: Hub, outbox: Outbox, clock: Clock) -> None:
         self._repo = repo
         self._hub = hub
+        self._outbox = outbox
+        self._clock = clock
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        #: set while nothing is left to erase
+        #: set when everything known has been gone through since the last deletion
         self.done = asyncio.Event()
 
     def start(self) -> None:
@@ -49,11 +56,12 @@ class Erasure:
                 pass
             self._wake.clear()
             try:
-                for person, rooms in await self._repo.erasures():
+                for person, rooms, at in await self._repo.erasures():
                     for room in rooms:
+                        await self._outbox.settled(f"conv:{room}")
                         await self._hub.eraser.person(f"conv:{room}", person)
-                        await self._repo.erased(person, room)
-                    await self._repo.end_erasure(person)
+                    if self._clock.now() - at > LATE:
+                        await self._repo.end_erasure(person)
                 if not self._wake.is_set():
                     self.done.set()
             except StoreError as fault:

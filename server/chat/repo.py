@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from server.chat.model import ConversationKind, MemberRole, Membership, Room
@@ -50,6 +51,10 @@ class ConversationRepo:
             version=row["version"],
             members={m["person"]: _membership(m) for m in sorted(members, key=lambda m: (m["joined_at"], m["person"]))},
         )
+
+    async def owner(self, id: str) -> str | None:
+        row = await self._members.find_one({"conv": id, "role": MemberRole.OWNER.value}, {"person": 1})
+        return row["person"] if row else None
 
     async def is_closed(self, id: str) -> bool:
         row = await self._rooms.find_one({"_id": id}, {"closed": 1})
@@ -122,14 +127,12 @@ class ConversationRepo:
 
     # ── Words still to be erased after an account was deleted ───────────────────────────────────────────────────────
 
-    async def add_erasure(self, tx: Tx, person: str, rooms: Sequence[str]) -> None:
-        await self._erasures.insert_one({"_id": person, "rooms": list(rooms)}, session=tx.session)
+    async def add_erasure(self, tx: Tx, person: str, rooms: Sequence[str], at: datetime) -> None:
+        await self._erasures.insert_one({"_id": person, "rooms": list(rooms), "at": at}, session=tx.session)
 
-    async def erasures(self) -> list[tuple[str, list[str]]]:
-        return [(row["_id"], row["rooms"]) for row in await self._erasures.find({}).to_list(100)]
-
-    async def erased(self, person: str, room: str) -> None:
-        await self._erasures.update_one({"_id": person}, {"$pull": {"rooms": room}})
+    async def erasures(self) -> list[tuple[str, list[str], datetime]]:
+        """(person, conversations, when the account was deleted)"""
+        return [(row["_id"], row["rooms"], row["at"]) for row in await self._erasures.find({}).to_list(100)]
 
     async def end_erasure(self, person: str) -> None:
         await self._erasures.delete_one({"_id": person})

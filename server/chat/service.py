@@ -28,7 +28,7 @@ class Friendships(Protocol):
 
     async def are_friends(self, person: str, others: Collection[str]) -> set[str]: ...
 
-    async def blocked_between(self, a: str, b: str) -> bool: ...
+    async def hold_friendship(self, tx: Tx, a: str, b: str) -> None: ...
 
 
 class ConversationService:
@@ -41,7 +41,7 @@ class ConversationService:
         self._people = people
         self._clock = clock
         self.repo = ConversationRepo(store)
-        self.erasure = Erasure(self.repo, hub)
+        self.erasure = Erasure(self.repo, hub, outbox, clock)
 
     async def start(self) -> None:
         await self.repo.ensure_indexes()
@@ -86,6 +86,8 @@ class ConversationService:
 
     async def _insert(self, change: Change, *, pair: str | None = None, key: str | None = None) -> bool:
         async def body(tx: Tx) -> None:
+            if pair is not None:  # a block at the same moment must find the room, or be found by it
+                await self._people.hold_friendship(tx, *change.room.members)
             await self.repo.create(tx, change.room, pair=pair, key=key)
             await self._tell(tx, change)
 
@@ -108,7 +110,7 @@ class ConversationService:
 
     async def add(self, person: str, id: str, persons: Sequence[str]) -> None:
         friends = await self._people.are_friends(person, persons)
-        head = (await self._hub.pages.head(f"conv:{id}")).seq
+        head = (await self._hub.gates.log_head(f"conv:{id}")).seq  # a gate may lag: nobody sees what was said before
         now = self._clock.now()
         await self._change(id, lambda room: rules.add(room, person, persons, friends, now, head))
 
@@ -181,7 +183,7 @@ class ConversationService:
         for id in rooms:
             await self._apply(tx, id, lambda room: rules.account_deleted(room, person))
         if rooms:
-            await self.repo.add_erasure(tx, person, rooms)
+            await self.repo.add_erasure(tx, person, rooms, self._clock.now())
             tx.on_commit(self.erasure.hurry)
 
     async def met(self, person: str, others: Collection[str]) -> set[str]:

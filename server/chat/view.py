@@ -12,12 +12,11 @@ from server.chat.repo import ConversationRepo
 from server.clock import to_ms
 from server.errors import Code, VouchError
 from server.people.model import PersonCard
-from server.realtime.hub import Hub
+from server.realtime.hub import POSITIONS_SHOWN, Hub
 from server.realtime.positions import Mark
 
 #: Conversations whose state is looked up at once.
 _AT_ONCE = 8
-_POSITIONS_SHOWN = 50
 
 
 class Cards(Protocol):
@@ -103,7 +102,7 @@ class ConversationView:
 
     async def _positions(self, person: str, room: Room) -> list[MemberPosition]:
         others = [other for other in room.members if other != person]
-        if len(others) > _POSITIONS_SHOWN:
+        if len(others) > POSITIONS_SHOWN:
             return []
         marks = await self._hub.positions.among(room.ch, others)
         return [MemberPosition(other, mark.read, mark.delivered) for other, mark in marks.items()]

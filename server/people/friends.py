@@ -99,6 +99,11 @@ class FriendsService:
         pair = await self._change(me, other, lambda pair: pairs.unblock(pair, me), self.unblock_hooks)
         return await self._answer(me, other, pair)
 
+    async def hold(self, tx: Tx, a: str, b: str) -> None:
+        """Raises `blocked` unless the two are friends; conflicts with every change between them under way."""
+        if not await self._repo.hold_friends(tx, pairs.new_pair(a, b)):
+            raise VouchError(Code.BLOCKED)
+
     async def forget(self, tx: Tx, person: str) -> None:
         """Ends everything between this person and everybody, in the transaction that deletes the account."""
         at = self._clock.now()

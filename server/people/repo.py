@@ -219,6 +219,12 @@ class PairsRepo:
         done = await self._pairs.update_one(key, {"$set": document}, session=tx.session)
         return done.matched_count == 1
 
+    async def hold_friends(self, tx: Tx, pair: Pair) -> bool:
+        """Touches the document of two friends, so that transactions about them cannot pass each other unseen."""
+        key = {"_id": pair.id, "state": PairState.FRIENDS.value}
+        done = await self._pairs.update_one(key, {"$inc": {"held": 1}}, session=tx.session)
+        return done.matched_count == 1
+
     async def of(self, person: str, tx: Tx | None = None) -> list[Pair]:
         """Every pair that this person is half of, also ended ones."""
         session = tx.session if tx else None

@@ -19,7 +19,7 @@ from server.people.phones import PhoneVault
 from server.people.repo import GrantsRepo, PairsRepo, PeopleRepo, SessionsRepo
 from server.people.sessions import Sessions
 from server.principals import Grant, Principal, Role
-from server.store import Duplicate, Store
+from server.store import Duplicate, Store, Tx
 
 
 class People:
@@ -100,6 +100,11 @@ class People:
     async def are_friends(self, person: str, others: Iterable[str]) -> set[str]:
         """Those of `others` who are friends of `person`."""
         return await self.directory.are_friends(person, others)
+
+    async def hold_friendship(self, tx: Tx, a: str, b: str) -> None:
+        """In a transaction that needs the two to be friends: raises `blocked` unless they are, and makes a change
+        between them at the same moment wait or be waited for."""
+        await self.friends.hold(tx, a, b)
 
     async def blocked_between(self, a: str, b: str) -> bool:
         """Whether either of the two blocks the other."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 
-from server.errors import Code, VouchError
 from server.limits import Limits
 from server.principals import Principal
 
@@ -45,11 +44,3 @@ class SendAllowance:
             return PORTION
         await self._limits.hit("send", person)  # the last few of the window, one by one
         return 1
-
-
-class NoAllowance:
-    """For measurements: no limit."""
-
-    async def spend(self, principal: Principal) -> None:
-        if not principal.id:
-            raise VouchError(Code.UNAUTHENTICATED)

@@ -38,6 +38,8 @@ PATIENCE = 15.0
 _BODY_BYTES = 512 * 1024
 _HEADS_KEPT = 20_000
 _ACKS_KEPT = 8_192
+#: Larger entries are looked up in the log when they are repeated.
+_ACK_BYTES = 4 * 1024
 _SAVE_EVERY = 5.0
 #: Hints in one write: much cheaper than one by one, and short enough for appends not to notice.
 _SAVED_AT_ONCE = 25
@@ -141,14 +143,23 @@ class Appender:
         ticket.future.add_done_callback(lambda future: future.cancelled() or future.exception())
         return asyncio.shield(ticket.future)
 
+    def seen(self, ch: str, head: Head) -> None:
+        """A head that was read: remembered, and saved as the hint for whoever reads next."""
+        lane = self._lanes[zlib.crc32(ch.encode()) % LANES]
+        if head.seq and ch not in lane.heads:
+            lane.remember(ch, msgspec.structs.replace(head))
+            lane.dirty.add(ch)
+
     async def find(self, draft: Draft) -> asyncio.Future[Accepted] | None:
         """The acknowledgement of a draft that was appended before; None when it never was."""
         key, digest = f"{draft.by}:{draft.id}", self._digest(draft)
         if key in self._flying or key in self._acks:
             return self.submit(draft, None)
         row = (await self._log.by_ids([key])).get(key)
-        if row is None or row["digest"] != digest:
+        if row is None:
             return None
+        if row["digest"] != digest:
+            raise VouchError(Code.IDEMPOTENCY_CONFLICT)
         return self._again(Accepted(draft.ch, to_entry(row)))
 
     def cached_head(self, ch: str) -> Head | None:
@@ -166,7 +177,8 @@ class Appender:
         return future
 
     def accept(self, ticket: _Ticket, accepted: Accepted) -> None:
-        self._acks[ticket.key] = (ticket.digest, accepted)
+        if ticket.size <= _ACK_BYTES:
+            self._acks[ticket.key] = (ticket.digest, accepted)
         if len(self._acks) > _ACKS_KEPT:
             self._acks.popitem(last=False)
         APPENDED.inc()
@@ -193,8 +205,12 @@ class Appender:
         for lane in self._lanes:
             while lane.dirty:
                 some = [lane.dirty.pop() for _ in range(min(len(lane.dirty), _SAVED_AT_ONCE))]
-                if heads := {ch: lane.heads[ch] for ch in some if ch in lane.heads}:
+                heads = {ch: lane.heads[ch] for ch in some if ch in lane.heads}
+                try:
                     await self._log.save_heads(heads)
+                except StoreError:
+                    lane.dirty.update(some)
+                    raise
 
 
 class _Lane:
@@ -284,7 +300,7 @@ class _Lane:
         for ch in known:
             self.heads.move_to_end(ch)
         for ch in channels - known:
-            self._remember(ch, await self._appender._log.head(ch))
+            self.remember(ch, await self._appender._log.head(ch))
 
     def _number(self, pending: list[_Ticket]) -> list[Document]:
         at = self._appender._clock.now()
@@ -327,7 +343,7 @@ class _Lane:
         try:
             found = await self._appender._log.by_ids([ticket.key for ticket in left])
             for ch in {ticket.draft.ch for ticket in left}:
-                self._remember(ch, await self._appender._log.head(ch, self.heads.pop(ch, None)))
+                self.remember(ch, await self._appender._log.head(ch, self.heads.pop(ch, None)))
         except StoreError:
             return left
         retry: list[_Ticket] = []
@@ -352,7 +368,7 @@ class _Lane:
         entry = Entry(row["seq"], row["n"], to_ms(row["at"]), draft.by, draft.id, draft.kind, body, draft.ref, gone)
         self._appender.accept(ticket, Accepted(draft.ch, entry))
 
-    def _remember(self, ch: str, head: Head) -> None:
+    def remember(self, ch: str, head: Head) -> None:
         self.heads[ch] = head
         self.heads.move_to_end(ch)
         while len(self.heads) > _HEADS_KEPT:

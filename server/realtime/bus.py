@@ -70,6 +70,7 @@ class RedisBus:
         self._receive: Receive = lambda ch, node, payload: None
         self._on_rejoin: Callable[[], None] = lambda: None
         self._joined: set[bytes] = set()
+        self._away = False
         self._confirmations: dict[bytes, asyncio.Future[None]] = {}
         self._changes: asyncio.Queue[tuple[bool, bytes]] = asyncio.Queue()
         self._outgoing: list[tuple[bytes, bytes]] = []
@@ -100,6 +101,8 @@ class RedisBus:
         if waiting is None:
             waiting = self._confirmations[topic] = asyncio.get_running_loop().create_future()
             self._changes.put_nowait((True, topic))
+        if self._away:  # joined again as soon as it is back; the sweep brings what was missed until then
+            return
         try:
             await asyncio.wait_for(asyncio.shield(waiting), _CONFIRM_WITHIN)
         except TimeoutError:
@@ -144,7 +147,7 @@ class RedisBus:
 
     async def _listen(self) -> None:
         """Keeps one subscription alive; after each loss joins everything again and then tells the hub."""
-        pause, first = 0.1, True
+        pause = 0.1
         while True:
             pubsub = self._redis.pubsub()
             changer: asyncio.Task[None] | None = None
@@ -153,10 +156,9 @@ class RedisBus:
                 await pubsub.subscribe(_PREFIX + b"node:" + self._node, *self._joined)
                 changer = asyncio.create_task(self._change(pubsub))
                 missing = set(self._joined)
-                rejoining = not first
+                rejoining, self._away, pause = self._away, False, 0.1
                 if rejoining:
                     BUS_RECONNECTS.inc()
-                first, pause = False, 0.1
                 while True:
                     if rejoining:
                         missing &= self._joined  # some may have been left before they were confirmed
@@ -180,10 +182,12 @@ class RedisBus:
                             self._receive(topic[len(_PREFIX) :].decode(), node.decode(), payload)
             except _FAULTS as fault:
                 log.warning("bus lost; joining again", fault=type(fault).__name__)
+                self._lost()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
             except Exception:
                 log.exception("bus listener failed; joining again")
+                self._lost()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
             finally:
@@ -191,6 +195,14 @@ class RedisBus:
                     changer.cancel()
                     await asyncio.gather(changer, return_exceptions=True)
                 await asyncio.gather(pubsub.aclose(), return_exceptions=True)  # type: ignore[no-untyped-call]
+
+    def _lost(self) -> None:
+        """Nobody waits for confirmations of a bus that is away."""
+        self._away = True
+        waiting, self._confirmations = self._confirmations, {}
+        for confirmation in waiting.values():
+            if not confirmation.done():
+                confirmation.set_result(None)
 
     async def _change(self, pubsub: redis.client.PubSub) -> None:
         """Subscribes and unsubscribes as channels come and go, many at a time."""

@@ -73,7 +73,8 @@ class EntryKind(msgspec.Struct, frozen=True):
 
     `body` is the type of its body. `by_clients`: clients may append it. `countable`: it counts as unread.
     `modifies`: it needs `ref`. `replaces`: its body takes the place of the body that it refers to (an edit). `scrubs`:
-    it erases the body of the entry that it refers to, and those that replaced it.
+    it erases the body of the entry that it refers to, and those that replaced it. `topic`: the field of the body by
+    which modifiers of one entry by one sender are told apart (a reaction's emoji); of each the last one counts.
     """
 
     name: str
@@ -83,6 +84,7 @@ class EntryKind(msgspec.Struct, frozen=True):
     modifies: bool = False
     replaces: bool = False
     scrubs: bool = False
+    topic: str = ""
 
 
 class ChannelKind(msgspec.Struct, frozen=True):

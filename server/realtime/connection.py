@@ -96,6 +96,8 @@ class Connection:
             self.close(p.Close.SLOW_CONSUMER)
         elif not self._backlog_since:
             self._backlog_since = time.monotonic()
+        elif time.monotonic() - self._backlog_since > MAX_BACKLOG_SECONDS:
+            self.close(p.Close.SLOW_CONSUMER)
 
     def beat(self) -> None:
         """The heartbeat: pings, and closes what has not answered or not read."""
@@ -131,6 +133,7 @@ class Connection:
         if self.closing:
             return
         CLOSED.labels(code=code.name.lower()).inc()
+        log.info("socket closed by the server", code=int(code), who=self.principal.id, ip=self.address)
         if code is not p.Close.SLOW_CONSUMER:
             self.say(p.Bye(int(code), code.name.lower(), retry_after))
         self.flush()

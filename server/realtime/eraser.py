@@ -10,6 +10,7 @@ from server.realtime.appender import Accepted, Appender
 from server.realtime.background import Background
 from server.realtime.channels import ChannelKinds
 from server.realtime.entries import EntryLog
+from server.realtime.gate import Gate
 from server.realtime.gates import Gates
 from server.store import StoreError
 
@@ -64,6 +65,11 @@ class Eraser:
         for first in range(1, head.seq + 1, _STEP):
             entries = await self._log.read(ch, first, min(first + _STEP - 1, head.seq))
             await self._erase(ch, {entry.seq for entry in entries if entry.by == person and not entry.gone})
+
+    def forget(self, gate: Gate, seqs: set[int]) -> None:
+        """Drops the words from what this node holds in memory."""
+        self._appender.forget_body(gate.ch, seqs)
+        gate.scrub(seqs)
 
     async def _erase(self, ch: str, seqs: set[int]) -> None:
         await self._log.scrub(ch, seqs)

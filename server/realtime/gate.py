@@ -60,6 +60,7 @@ class Gate:
         "_ring_bytes",
         "_waiting",
         "access",
+        "at",
         "ch",
         "delivered",
         "generation",
@@ -81,6 +82,8 @@ class Gate:
         #: the number and the count of the last entry that went through
         self.delivered = 0
         self.n = 0
+        #: its time in milliseconds, 0 in an empty channel
+        self.at = 0
         self.subscribers: set[Subscriber] = set()
         #: how many connections follow the channel without a subscription
         self.pins = 0
@@ -97,8 +100,8 @@ class Gate:
         self._announced = 0
         self._hole: asyncio.Task[None] | None = None
 
-    def open_at(self, seq: int, n: int) -> None:
-        self.delivered, self.n = seq, n
+    def open_at(self, seq: int, n: int, at: int = 0) -> None:
+        self.delivered, self.n, self.at = seq, n, at
         self.is_open = True
         for waiting in [number for number in self._waiting if number <= seq]:
             del self._waiting[waiting]
@@ -161,7 +164,7 @@ class Gate:
 
     def _deliver(self, entry: Entry) -> None:
         frame = self._frame(entry)
-        self.delivered, self.n = entry.seq, entry.n
+        self.delivered, self.n, self.at = entry.seq, entry.n, entry.at
         self._ring.append(Passed(entry, frame))
         self._ring_bytes += len(frame)
         while len(self._ring) > RING_ENTRIES or (self._ring_bytes > RING_BYTES and len(self._ring) > 1):

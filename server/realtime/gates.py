@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from server.clock import from_ms, to_ms
 from server.realtime.appender import Appender
 from server.realtime.bus import Bus
 from server.realtime.channels import ChannelKinds
@@ -79,15 +80,21 @@ class Gates:
             await self._bus.leave(ch)
             raise
         GATES.set(len(self._gates))
-        gate.open_at(head.seq, head.n)
+        gate.open_at(head.seq, head.n, to_ms(head.at) if head.at else 0)
         return gate
 
     async def head(self, ch: str) -> Head:
         """The channel's head: from the gate when it is open, else searched upwards from what this node last saw."""
         if (gate := self.live(ch)) is not None:
-            return Head(gate.delivered, gate.n)
+            return Head(gate.delivered, gate.n, from_ms(gate.at) if gate.delivered else None)
+        return await self.log_head(ch)
+
+    async def log_head(self, ch: str) -> Head:
+        """The head as the log has it, whatever the gate has heard."""
         cached = self._appender.cached_head(ch)
-        return await self._log.head(ch, None if cached is None else msgspec.structs.replace(cached))
+        head = await self._log.head(ch, None if cached is None else msgspec.structs.replace(cached))
+        self._appender.seen(ch, head)
+        return head
 
     async def reach(self, gate: Gate, seq: int) -> None:
         """Brings a gate to a number that somebody claims to have seen, most likely through another node while the bus

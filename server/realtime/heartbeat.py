@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from server.principals import Principal
+from server.realtime.background import Background
 from server.realtime.protocol import Close
 from server.store import StoreError
 
@@ -39,8 +40,9 @@ class Heartbeat:
     Every second turn (50 s) the slot's sign-ins are checked in one query: the safety net below revocation by entry.
     """
 
-    def __init__(self, sign_ins: SessionCheck, tick: float = TICK) -> None:
+    def __init__(self, sign_ins: SessionCheck, background: Background, tick: float = TICK) -> None:
         self._sign_ins = sign_ins
+        self._background = background
         self._tick = tick
         self._slots: list[set[Beating]] = [set() for _ in range(SLOTS)]
         self._where: dict[Beating, int] = {}
@@ -77,9 +79,12 @@ class Heartbeat:
             await asyncio.sleep(self._tick)
             slot = list(self._slots[turn % SLOTS])
             for connection in slot:
-                connection.beat()
+                try:
+                    connection.beat()
+                except Exception:
+                    log.exception("heartbeat failed for one connection; the wheel turns on")
             if (turn // SLOTS) % 2:
-                await self._check(slot)
+                self._background.spawn(self._check(slot), "check of sign-ins")
             turn += 1
 
     async def _check(self, slot: list[Beating]) -> None:
@@ -90,6 +95,9 @@ class Heartbeat:
             live = await self._sign_ins.live_sessions(sessions)
         except StoreError as fault:
             log.warning("sign-ins not checked", fault=type(fault).__name__)
+            return
+        except Exception:
+            log.exception("sign-ins not checked")
             return
         for connection in slot:
             if connection.principal.session in sessions - live:

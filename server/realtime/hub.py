@@ -37,6 +37,9 @@ from server.realtime.subscriptions import Subscriptions
 from server.realtime.sweep import Sweep
 from server.store import StoreError
 
+#: Up to so many subscribers everybody sees how far the others have read.
+POSITIONS_SHOWN = 50
+
 log = structlog.get_logger(__name__)
 
 _heard = msgspec.json.Decoder(p.EntryEvent | p.SignalEvent | p.PositionEvent | p.Presence)
@@ -86,10 +89,10 @@ class Hub:
         self._appender = Appender(log, clock, self.node, digest_key, self._durable, lambda: self._sweep.doubt())
         self._signals = Signals(self._send_signal)
         self.gates = Gates(log, bus, kinds, presence, self._appender, self._passed)
-        self.pages = Pages(log, self.gates)
+        self.pages = Pages(log, self.gates, kinds)
         self._sweep = Sweep(log, nodes, clock, self.gates.live)
-        self._heartbeat = Heartbeat(sign_ins)
         self._background = Background()
+        self._heartbeat = Heartbeat(sign_ins, self._background)
         self.eraser = Eraser(log, self.gates, self._appender, kinds, self._background)
         self.subscriptions = Subscriptions(log, kinds, self.gates, self.pages, positions, presence, self.access)
         self.roster = Roster(kinds, self.gates, self._heartbeat, sign_ins, self._background)
@@ -161,6 +164,8 @@ class Hub:
             # Rights are remembered only where a gate hears of their changes: without, each append asks the database.
             self._background.spawn(self._open_gate(ch), "gate for a writer")
         if entry_kind.scrubs and target is not None:
+            if (done := await self._appender.find(draft)) is not None:  # a used id is refused before words go
+                return done
             await self.eraser.entry(ch, target.seq)
         future = self._appender.submit(draft, entry_kind)
         if entry_kind.replaces and target is not None:
@@ -221,12 +226,14 @@ class Hub:
         entry_kind = kind.entry(entry.kind) if kind else None
         if entry_kind is not None and entry_kind.scrubs and entry.ref is not None:
             edits = {e.seq for e in gate.recent() if e.ref == entry.ref and self.kinds.replaces(gate.ch, e.kind)}
-            gate.scrub({entry.ref} | edits)
+            self.eraser.forget(gate, {entry.ref} | edits)
         effects = self.kinds.effects(gate.ch, entry)
         if effects.erase:
-            gate.scrub({e.seq for e in gate.recent() if e.by in effects.erase})
+            self.eraser.forget(gate, {e.seq for e in gate.recent() if e.by in effects.erase})
         if effects.recheck or effects.drop:
             gate.changed()
+        if effects.recheck:
+            self._background.spawn(self._review(gate), "review of rights")
         for person in effects.drop:
             for peer in self.roster.of(person):
                 self.subscriptions.drop(peer, gate.ch)
@@ -234,6 +241,12 @@ class Hub:
             for peer in self.roster.of(split(gate.ch)[1]):
                 if peer.principal.session in effects.end_sessions:
                     peer.close(p.Close.SIGNED_OUT)
+
+    async def _review(self, gate: Gate) -> None:
+        try:
+            await self.subscriptions.review(gate)
+        except StoreError as fault:
+            log.warning("rights not reviewed; they are asked for again before use", fault=type(fault).__name__)
 
     def leave(self, peer: Peer) -> None:
         """A connection is gone, or about to be."""
@@ -254,7 +267,8 @@ class Hub:
             return known
         generation = gate.generation
         access = await self.kinds.access(principal, ch)
-        if gate.generation == generation:
+        if gate.generation == generation and access.read:
+            # A refusal is not remembered: who is let in a moment later need not wait, and strangers fill no memory.
             gate.access[key] = access
         return access
 
@@ -285,7 +299,18 @@ class Hub:
 
     def announce_position(self, event: p.PositionEvent) -> None:
         self._bus.publish(event.ch, p.encode(event))
-        self._tell(event.ch, event)
+        self._tell_position(event)
+
+    def _tell_position(self, event: p.PositionEvent) -> None:
+        """To everybody in a small channel; in a large one, where all read each message, to the person's own devices."""
+        gate = self.gates.get(event.ch)
+        if gate is not None and len(gate.subscribers) <= POSITIONS_SHOWN:
+            self._tell(event.ch, event)
+        for peer in self.roster.of(event.by):
+            if event.ch in peer.channels and (
+                gate is None or len(gate.subscribers) > POSITIONS_SHOWN or not self.subscriptions.hears(peer, event.ch)
+            ):
+                peer.say(event)
 
     def tell_presence(self, change: p.Presence) -> None:
         if change.joined or change.left:
@@ -303,7 +328,8 @@ class Hub:
         if gate is not None and gate.subscribers:
             data = text_frame(p.encode(frame))
             for subscriber in tuple(gate.subscribers):  # sending may close a slow one, which then leaves the set
-                subscriber.send(data)
+                if self.subscriptions.hears(subscriber, ch):
+                    subscriber.send(data)
 
     # ── The bus ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -321,6 +347,8 @@ class Hub:
         elif isinstance(event, p.Presence):
             if (news := self.presence.heard(node, event)) is not None:
                 self._tell(ch, news)
+        elif isinstance(event, p.PositionEvent):
+            self._tell_position(event)
         else:
             self._tell(ch, event)
 

@@ -89,3 +89,5 @@ class Nodes:
                 await self.renew()
             except StoreError as fault:
                 log.warning("lease not renewed", fault=type(fault).__name__)
+            except Exception:
+                log.exception("lease not renewed; it is tried again")

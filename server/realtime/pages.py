@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from server.errors import Code, VouchError
+from server.realtime.channels import ChannelKinds
 from server.realtime.entries import EntryLog, Head
 from server.realtime.gates import Gates
 from server.realtime.metrics import HISTORY_READS
 from server.realtime.protocol import Entry, Page
 
+#: The entries of a page, and its modifiers, have together at most about twice this (bytes of JSON): a page must never
+#: look like a backlog of a slow reader.
+PAGE_BYTES = 192 * 1024
 #: How far back the newest countable entry is looked for.
 _LOOK_BACK = 32
 
 
 class Pages:
-    def __init__(self, log: EntryLog, gates: Gates) -> None:
+    def __init__(self, log: EntryLog, gates: Gates, kinds: ChannelKinds) -> None:
         self._log = log
         self._gates = gates
+        self._kinds = kinds
 
     async def head(self, ch: str) -> Head:
         return await self._gates.head(ch)
@@ -31,10 +38,19 @@ class Pages:
         head = await self.head(ch)
         gate = self._gates.live(ch)
         recent = gate.recent() if gate is not None else []
-        if (found := _newest_countable(recent)) is not None:
-            return head, found
-        recent = await self._log.read(ch, max(1, head.seq - _LOOK_BACK), head.seq)
-        return head, _newest_countable(recent) or (recent[-1] if recent else None)
+        if (found := _newest_countable(recent)) is None:
+            recent = await self._log.read(ch, max(1, head.seq - _LOOK_BACK), head.seq)
+            found = _newest_countable(recent) or (recent[-1] if recent else None)
+        return head, found and await self._as_it_reads_now(ch, found, head)
+
+    async def _as_it_reads_now(self, ch: str, entry: Entry, head: Head) -> Entry:
+        """The entry with the body of its last edit."""
+        if entry.gone or entry.seq == head.seq:
+            return entry
+        later = await self._log.modifiers_of(ch, entry.seq)
+        edits = [e for e in later if self._kinds.replaces(ch, e.kind) and not e.gone]
+        newest = max(edits, key=lambda e: e.seq, default=entry)
+        return msgspec.structs.replace(entry, body=newest.body)
 
     async def count_at(self, ch: str, seq: int) -> int:
         """`n` at this entry; 0 before the first."""
@@ -51,7 +67,7 @@ class Pages:
 
     async def page(self, ch: str, first: int, before: int | None, after: int | None, limit: int) -> Page:
         """The last `limit` entries before `before` (default: the newest), or the first after `after`; never one below
-        `first`. Modifiers of the page's entries that lie outside it come along."""
+        `first`, and fewer where they are large. Modifiers of the page's entries that lie outside it come along."""
         if before is not None and after is not None:
             raise VouchError(Code.BAD_REQUEST, "Ask for `before` or `after`, not both.", field="after")
         head = await self.head(ch)
@@ -62,9 +78,34 @@ class Pages:
             high = head.seq if before is None else min(before - 1, head.seq)
             low = max(high - limit + 1, first, 1)
         HISTORY_READS.inc()
-        entries = await self._log.read(ch, low, high)
-        modifiers = await self._log.modifiers(ch, low, high, high) if entries and high < head.seq else []
-        return Page(ch, head.seq, head.n, first, entries, modifiers)
+        entries = _fitting(await self._log.read(ch, low, high), newest=after is None)
+        modifiers = []
+        if entries and (high := entries[-1].seq) < head.seq:
+            modifiers = self._last_words(ch, await self._log.modifiers(ch, entries[0].seq, high, high))
+        return Page(ch, head.seq, head.n, first, entries, _fitting(modifiers, newest=True))
+
+    def _last_words(self, ch: str, modifiers: Sequence[Entry]) -> list[Entry]:
+        """Of several modifiers by one sender that are about the same thing only the last one counts: a reaction put on
+        and taken off a hundred times is one."""
+        kind, last = self._kinds.of(ch), dict[tuple[object, ...], Entry]()
+        for entry in modifiers:
+            entry_kind = kind.entry(entry.kind) if kind else None
+            topic = entry.body.get(entry_kind.topic) if entry_kind and entry_kind.topic else None
+            key = (entry.ref, entry.by, entry.kind, topic)
+            last.pop(key, None)
+            last[key] = entry
+        return list(last.values())
+
+
+def _fitting(entries: Sequence[Entry], *, newest: bool) -> list[Entry]:
+    """As many as a page holds in bytes, and at least one: the newest or the oldest of them."""
+    size, fitting = 0, list[Entry]()
+    for entry in reversed(entries) if newest else entries:
+        size += len(msgspec.json.encode(entry))
+        if fitting and size > PAGE_BYTES:
+            break
+        fitting.append(entry)
+    return fitting[::-1] if newest else fitting
 
 
 def _newest_countable(entries: Sequence[Entry]) -> Entry | None:

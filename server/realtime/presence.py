@@ -45,6 +45,8 @@ class PresenceBoard:
         #: what is heard while a channel's list is being read: it may be newer than the list
         self._loading: dict[str, list[tuple[str, Presence]]] = {}
         self._changed: dict[str, dict[str, bool]] = {}
+        #: who left while Redis did not answer, and so is listed still
+        self._owed: dict[str, set[str]] = {}
         self._flushing: asyncio.Task[None] | None = None
 
     def online(self, ch: str) -> list[str]:
@@ -122,8 +124,14 @@ class PresenceBoard:
                     self._tell(news)
 
     async def restate(self) -> None:
-        """Writes all of this node's people again: Redis may have been emptied."""
-        await self._list([Presence(ch, joined=list(counts)) for ch, counts in self._here.items()])
+        """Lists all of this node's people again, and tells the other nodes: Redis may have been emptied, or away."""
+        owed, self._owed = self._owed, {}
+        gone = {ch: sorted(people - set(self._here.get(ch, ()))) for ch, people in owed.items()}
+        whole = [Presence(ch, joined=list(counts), left=gone.pop(ch, [])) for ch, counts in self._here.items()]
+        whole += [Presence(ch, left=people) for ch, people in gone.items() if people]
+        await self._list(whole)
+        for change in whole:
+            self._publish(change)
 
     async def stop(self) -> None:
         if self._flushing is not None:
@@ -176,6 +184,9 @@ class PresenceBoard:
                 await pipe.execute()
         except (RedisError, OSError) as fault:
             log.debug("presence not listed", fault=type(fault).__name__)
+            for change in changes:
+                if change.left:
+                    self._owed.setdefault(change.ch, set()).update(change.left)
 
 
 def _difference(ch: str, before: set[str], after: set[str]) -> Presence | None:

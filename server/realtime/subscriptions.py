@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -47,6 +48,9 @@ class Subscriptions:
         self._positions = positions
         self._presence = presence
         self._access = access
+        #: the subscribers by channel, and those of them who may not signal
+        self._followers: dict[str, set[Peer]] = defaultdict(set)
+        self._silent: dict[str, set[Peer]] = defaultdict(set)
 
     async def subscribe(self, peer: Peer, rid: int, ch: str, after: int | None, *, same_epoch: bool) -> None:
         """Answers `subscribed`, replays what was missed, goes live; raises VouchError when it may not."""
@@ -83,7 +87,8 @@ class Subscriptions:
                 return
             if gate.generation != generation:  # rights changed while we waited
                 generation = gate.generation
-                if not (await self._access(principal, ch)).read:
+                access = await self._access(principal, ch)
+                if not access.read or access.first > position + 1:  # gone, or gone and back with a later beginning
                     peer.say(p.Dropped(ch, Code.NOT_FOUND))
                     return
                 continue
@@ -106,9 +111,11 @@ class Subscriptions:
             peer.send(frame)
         gate.subscribers.add(peer)
         peer.channels.add(ch)
-        if kind.presence:
-            self._presence.enter(ch, principal.id)
-            peer.say(p.Presence(ch, online=self._presence.online(ch)))
+        self._followers[ch].add(peer)
+        if access.signal:
+            self._show(peer, ch)
+        else:
+            self._silent[ch].add(peer)
 
     async def _frames(self, ch: str, first: int, last: int) -> list[bytes]:
         HISTORY_READS.inc()
@@ -134,9 +141,50 @@ class Subscriptions:
         if ch not in peer.channels:
             return
         peer.channels.discard(ch)
+        self._followers[ch].discard(peer)
+        if not self._followers[ch]:
+            del self._followers[ch]
         if (gate := self._gates.get(ch)) is not None:
             gate.subscribers.discard(peer)
             gate.idle_since = time.monotonic()
+        if self.hears(peer, ch):
+            self._hide(peer, ch)
+        else:
+            self._speak_again(peer, ch)
+
+    def hears(self, peer: object, ch: str) -> bool:
+        """Whether signals, presence and positions of others reach this subscriber: those who may signal hear them."""
+        silent = self._silent.get(ch)
+        return silent is None or peer not in silent
+
+    async def review(self, gate: Gate) -> None:
+        """Rights on a channel have changed for everybody in it (closed, reopened): presence follows them."""
+        for peer in tuple(self._followers.get(gate.ch, ())):
+            access = await self._access(peer.principal, gate.ch)
+            if gate.ch not in peer.channels:
+                continue
+            if not access.read:
+                self.drop(peer, gate.ch)
+            elif access.signal and not self.hears(peer, gate.ch):
+                self._speak_again(peer, gate.ch)
+                self._show(peer, gate.ch)
+            elif not access.signal and self.hears(peer, gate.ch):
+                self._silent[gate.ch].add(peer)
+                self._hide(peer, gate.ch)
+                peer.say(p.Presence(gate.ch, online=[]))
+
+    def _speak_again(self, peer: Peer, ch: str) -> None:
+        self._silent[ch].discard(peer)
+        if not self._silent[ch]:
+            del self._silent[ch]
+
+    def _show(self, peer: Peer, ch: str) -> None:
+        kind = self._kinds.of(ch)
+        if kind is not None and kind.presence:
+            self._presence.enter(ch, peer.principal.id)
+            peer.say(p.Presence(ch, online=self._presence.online(ch)))
+
+    def _hide(self, peer: Peer, ch: str) -> None:
         kind = self._kinds.of(ch)
         if kind is not None and kind.presence:
             self._presence.leave(ch, peer.principal.id)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from server.chat import erasure
 from server.chat.model import CreateDirect, CreateGroup, MemberRole
 from server.errors import Code, VouchError
 from server.realtime.channels import Draft
@@ -249,8 +251,9 @@ async def test_the_words_of_those_who_left_go_too(world: World) -> None:
     replay.must_equal(await world.room(group))
 
 
-async def test_an_erasure_goes_on_after_a_restart(world: World) -> None:
+async def test_an_erasure_goes_on_after_a_restart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of rooms is written with the deletion: whoever starts next erases what is left."""
+    monkeypatch.setattr(erasure, "LATE", timedelta(0))
     lin, mei = await world.friends("lin", "mei")
     id = await world.direct(lin, mei)
     await world.say(mei, id, "a word of Mei's")

@@ -177,3 +177,25 @@ async def test_a_deletion_takes_the_words_from_everywhere(crowd: Crowd) -> None:
         assert [(entry["body"], entry.get("gone")) for entry in erased] == [({}, True), ({}, True)]
     conversation = await mei.get(conversation_of(ch))
     assert conversation["last"]["body"] == {}
+
+
+async def test_a_block_ends_presence_and_positions_too(crowd: Crowd) -> None:
+    """R-01: who is blocked no longer sees when the other is there, or how far they have read."""
+    lin, mei = await crowd.friends("lin", "mei")
+    ch = await crowd.direct(lin, mei)
+    from_lin, from_mei = await lin.socket(), await mei.socket()
+    for socket in (from_lin, from_mei):
+        await socket.subscribe(ch)
+    await from_lin.until("presence", where=lambda frame: mei.id in frame.get("online", []) + frame.get("joined", []))
+    await lin.put(f"/blocks/{mei.id}")
+    for socket in (from_lin, from_mei):
+        await socket.until("presence", online=[])
+    head = (await from_lin.entry(ch, "closed"))["seq"]
+    await from_lin.say("position", ch=ch, read=head)
+    await from_lin.until("position", ch=ch, by=lin.id)  # one's own devices are told
+    again = await lin.socket()
+    await again.subscribe(ch)
+    await again.fence()
+    await from_mei.fence()
+    assert from_mei.heard("position", by=lin.id) == []
+    assert again.heard("presence") == []

@@ -18,6 +18,8 @@ export const PONG_WITHIN = 10_000
 export const PROBE_WITHIN = 5_000
 /** A connection that lived this long was a good one: the next back-off starts anew. */
 const STEADY = 5_000
+/** One that broke at once has shown at least that the server is there: no long wait, but no tight loop either. */
+const REACHED = 3
 
 export interface ConnectionUpcalls {
   /** A number for the next request, unused on this connection. */
@@ -193,7 +195,7 @@ export class Connection {
     // Some proxies swallow the close code; the server's last frame has told it.
     const code = bye && (told === 1005 || told === 1006) ? bye.close : told
     const now = this.#environment.now()
-    const steady = this.state === 'online' && now - this.#onlineSince >= STEADY
+    const lived = this.state === 'online' ? now - this.#onlineSince : null
     this.#detach()
     const info: StateInfo = { closeCode: code, reason: reason || bye?.reason || '' }
     const fate = fateOf(code)
@@ -201,7 +203,7 @@ export class Connection {
       this.#end(info)
       return
     }
-    const attempt = steady ? 0 : this.#attempt
+    const attempt = attemptAfter(this.#attempt, lived)
     this.#attempt = nextAttempt(attempt, fate)
     const wait = delayAfter(fate === 'back-off' ? this.#attempt : attempt, bye?.retry_after, this.#environment.random)
     this.#floor = (bye?.retry_after ?? 0) * 1000
@@ -247,6 +249,12 @@ export class Connection {
     this.info = info
     if (before !== state || state === 'offline') this.#up.changed(state, info)
   }
+}
+
+/** Failures in a row so far, as they count after a connection that lived this long (null: it was never welcomed). */
+function attemptAfter(attempt: number, lived: number | null): number {
+  if (lived === null) return attempt
+  return lived >= STEADY ? 0 : Math.min(attempt, REACHED)
 }
 
 function withoutRetry(info: StateInfo): StateInfo {

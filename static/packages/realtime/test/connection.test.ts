@@ -112,7 +112,7 @@ describe('coming back', () => {
     world.wire.accept()
     world.wire.welcome()
     world.wire.drop(1006)
-    expect((client.stateInfo.retryAt ?? 0) - world.now).toBe(20_000)
+    expect((client.stateInfo.retryAt ?? 0) - world.now).toBe(2_400)
     await world.again()
     await world.pass(6_000)
     world.wire.drop(1006)

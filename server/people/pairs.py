@@ -108,7 +108,7 @@ def block(pair: Pair, me: str, at: datetime) -> Change:
 
 
 def unblock(pair: Pair, me: str) -> Change:
-    """Lets the other come again; nothing that was ended comes back."""
+    """Lets the other come again; the friendship that was ended does not come back."""
     if me not in pair.blocked_by:
         return Change(pair)
     freed = msgspec.structs.replace(pair, blocked_by=pair.blocked_by - {me}, version=pair.version + 1)

@@ -4,7 +4,6 @@ const en = {
   app: {
     name: 'Vouch',
     tagline: 'Keep promises together.',
-    loading: 'One moment',
     navigation: 'Areas',
     areas: { chats: 'Chats', people: 'People', me: 'Me' },
     unreadTitle: '({n}) {title}',
@@ -20,12 +19,8 @@ const en = {
     retry: 'Try again',
     loading: 'Loading',
     optional: 'optional',
-    search: 'Search',
     more: 'More',
-    remove: 'Remove',
     dismiss: 'Dismiss',
-    done: 'Done',
-    next: 'Next',
     met: 'met',
     notMet: 'not met yet',
     deletedPerson: 'Deleted account',
@@ -46,7 +41,6 @@ const en = {
   connection: {
     offline: 'Not connected.',
     offlineWaiting: 'Not connected. {n} message waits. | Not connected. {n} messages wait.',
-    connecting: 'Connecting again …',
     outdated: 'This page is older than the server. Reload it to go on; what you wrote is kept.',
     fault: 'The connection ended for good. Reload the page; what you wrote is kept.',
     reload: 'Reload',
@@ -289,8 +283,7 @@ const en = {
   me: {
     title: 'Me',
     profile: 'Profile',
-    sections: { profile: 'Profile', display: 'Display', personal: 'Personal', account: 'Account' },
-    picture: 'Picture',
+    sections: { display: 'Display', personal: 'Personal', account: 'Account' },
     changePicture: 'Choose a picture',
     removePicture: 'Remove picture',
     pictureHint: 'PNG, JPEG or WebP, at most 2 MB. Places and camera data are removed.',

@@ -6,7 +6,6 @@ const zhCN: Messages = {
   app: {
     name: '守约',
     tagline: '说到的，一起做到。',
-    loading: '请稍候',
     navigation: '分区',
     areas: { chats: '聊天', people: '联系人', me: '我' },
     unreadTitle: '({n}) {title}',
@@ -22,12 +21,8 @@ const zhCN: Messages = {
     retry: '再试一次',
     loading: '正在加载',
     optional: '选填',
-    search: '搜索',
     more: '更多',
-    remove: '移除',
     dismiss: '知道了',
-    done: '完成',
-    next: '下一步',
     met: '已满足',
     notMet: '还没满足',
     deletedPerson: '已注销的账号',
@@ -48,7 +43,6 @@ const zhCN: Messages = {
   connection: {
     offline: '没有连上。',
     offlineWaiting: '没有连上，{n} 条消息等着发出。',
-    connecting: '正在重新连接…',
     outdated: '页面比服务器旧了。刷新后继续，你写的都在。',
     fault: '连接断开了，不会自己恢复。请刷新页面，你写的都在。',
     reload: '刷新',
@@ -291,8 +285,7 @@ const zhCN: Messages = {
   me: {
     title: '我',
     profile: '资料',
-    sections: { profile: '资料', display: '显示', personal: '个人', account: '账号' },
-    picture: '头像',
+    sections: { display: '显示', personal: '个人', account: '账号' },
     changePicture: '选择图片',
     removePicture: '移除头像',
     pictureHint: 'PNG、JPEG 或 WebP，最大 2 MB。地点和相机信息会被去掉。',

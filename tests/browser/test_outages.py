@@ -21,6 +21,8 @@ def test_what_was_written_offline_survives_a_reload_and_is_sent_once(people: Peo
     lin.open_chat(conversation)
     ada.write("before")
     expect(lin.bubble("before")).to_be_visible()
+    # It may arrive at the other one before its sender has heard so.
+    expect(ada.page.locator(".message__told")).to_have_text("Read")
 
     wire.cut()
     expect(ada.page.get_by_text("Not connected.")).to_be_visible()

@@ -133,6 +133,29 @@ def services(settings: Settings, keys: Keys, run: Run[Any]) -> Iterator[Services
     run(services.stop())
 
 
+@pytest.fixture
+def nodes(settings: Settings, keys: Keys, run: Run[Any]) -> Iterator[tuple[Services, Services]]:
+    """Two nodes on one database and one Redis, in this process."""
+    from server.services import Services
+
+    made = [
+        Services(settings, keys, SystemClock(), mongodb_uri=settings.mongodb_uri, redis_url=settings.redis_url)
+        for _ in range(2)
+    ]
+    for services in made:
+        run(services.start())
+    yield made[0], made[1]
+    for services in made:
+        run(services.stop())
+
+
+async def eventually(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Waits for what has no event of its own."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
 class RunningServer(NamedTuple):
     """A real server on a real socket, in this process and on the test's loop."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import pytest
@@ -28,30 +27,11 @@ from server.realtime.protocol import Entry, Presence
 from server.services import Services
 from server.settings import Settings
 from server.store import Document, Encoded, Store, StoreError
-from tests.conftest import Run
+from tests.conftest import eventually
 
 CH = "conv:c_00000000000000000000"
 PERSON = Principal(Kind.PERSON, id="p_" + "0" * 20)
 MESSAGE = EntryKind("message", msgspec.Struct, by_clients=True, countable=True)
-
-
-@pytest.fixture
-def nodes(settings: Settings, keys: Keys, run: Run[Any]) -> Iterator[tuple[Services, Services]]:
-    made = [
-        Services(settings, keys, SystemClock(), mongodb_uri=settings.mongodb_uri, redis_url=settings.redis_url)
-        for _ in range(2)
-    ]
-    for services in made:
-        run(services.start())
-    yield made[0], made[1]
-    for services in made:
-        run(services.stop())
-
-
-async def eventually(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 def draft(n: int, ch: str = CH) -> Draft:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import redis.asyncio as redis
 from pymongo.errors import AutoReconnect
 
-from server.clock import SystemClock
 from server.errors import Code, VouchError
 from server.keys import Keys
 from server.principals import Kind, Principal
@@ -22,36 +19,10 @@ from server.realtime.channels import Draft
 from server.realtime.gate import Gate
 from server.services import Services
 from server.settings import Settings
-from tests.conftest import Run
+from tests.conftest import eventually
+from tests.realtime.test_gate import Seen
 
 CH = "conv:c_00000000000000000000"
-
-
-@pytest.fixture
-def nodes(settings: Settings, keys: Keys, run: Run[Any]) -> Iterator[tuple[Services, Services]]:
-    made = [
-        Services(settings, keys, SystemClock(), mongodb_uri=settings.mongodb_uri, redis_url=settings.redis_url)
-        for _ in range(2)
-    ]
-    for services in made:
-        run(services.start())
-    yield made[0], made[1]
-    for services in made:
-        run(services.stop())
-
-
-class Seen:
-    def __init__(self) -> None:
-        self.frames: list[bytes] = []
-
-    def send(self, frame: bytes) -> None:
-        self.frames.append(frame)
-
-
-async def eventually(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 def message(n: int, by: str = "p_1") -> Draft:

@@ -116,6 +116,7 @@ class Services:
             digest_key=self.keys.blind,
             sign_ins=self.people,
             allowance=SendAllowance(self.limits),
+            limits_factor=self.settings.limits_factor,
         )
         self.conversations = ConversationService(self.store, self.outbox, hub, self.people, self.clock)
         self.conversation_view = ConversationView(self.conversations.repo, hub, self.people)

@@ -37,25 +37,6 @@ class Bus(Protocol):
     def publish(self, ch: str, payload: bytes) -> None: ...
 
 
-class MemoryBus:
-    """For a node that is alone: there is nobody to tell."""
-
-    async def start(self, receive: Receive, on_rejoin: Callable[[], None]) -> None:
-        pass
-
-    async def stop(self) -> None:
-        pass
-
-    async def join(self, ch: str) -> None:
-        pass
-
-    async def leave(self, ch: str) -> None:
-        pass
-
-    def publish(self, ch: str, payload: bytes) -> None:
-        pass
-
-
 class RedisBus:
     """Redis pub/sub, one topic per channel. Frames: node name, NUL, payload.
 

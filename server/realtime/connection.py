@@ -59,7 +59,8 @@ class Connection:
         self._size = 0
         self._backlog_since = 0.0
         self._epoch: str | None = None
-        self._tokens = FRAMES_BURST
+        self._pace, self._burst = FRAMES_PER_SECOND * hub.limits_factor, FRAMES_BURST * hub.limits_factor
+        self._tokens = self._burst
         self._tokens_at = self.opened
         self._strikes = 0
         self._in_flight = 0
@@ -185,15 +186,15 @@ class Connection:
 
     def _may_speak(self, data: str | bytes) -> bool:
         now = time.monotonic()
-        self._tokens = min(FRAMES_BURST, self._tokens + (now - self._tokens_at) * FRAMES_PER_SECOND) - 1
+        self._tokens = min(self._burst, self._tokens + (now - self._tokens_at) * self._pace) - 1
         self._tokens_at = now
         if self._tokens >= 0:
             return True
-        if self._tokens < -FRAMES_BURST:
+        if self._tokens < -self._burst:
             self.close(p.Close.FLOOD, retry_after=5.0)
         else:
             REFUSED.labels(code=Code.TOO_OFTEN).inc()
-            answer, wait = _correlated(data), -self._tokens / FRAMES_PER_SECOND
+            answer, wait = _correlated(data), -self._tokens / self._pace
             self.say(p.Error(Code.TOO_OFTEN, "Too many frames.", rid=answer.rid, id=answer.id, retry_after=wait))
         return False
 

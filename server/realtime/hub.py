@@ -74,8 +74,11 @@ class Hub:
         digest_key: bytes,
         sign_ins: SignIns,
         allowance: SendAllowance,
+        limits_factor: float = 1.0,
     ) -> None:
         self.clock = clock
+        #: multiplies how many frames a connection may send
+        self.limits_factor = limits_factor
         self.node = nodes.node
         self.epoch = epoch
         self.kinds = kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -15,6 +16,8 @@ from server.store import BulkFault, Document, Store, StoreError, UpdateOne
 Key = tuple[str, str]
 #: Seconds in which several moves of one person become one write. A crash forgets at most this much reading.
 GATHER = 0.3
+#: The same for positions that only follow one's own words: nobody waits for them, and writers write often.
+GATHER_OWN = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +47,7 @@ class Positions:
         self._announce = announce
         self._moves: dict[Key, tuple[int, int]] = {}
         self._own: dict[Key, list[tuple[int, int]]] = {}
+        self._moved = asyncio.Event()
         self._timer: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
 
@@ -51,6 +55,7 @@ class Positions:
         """Moves forward what is behind; the caller has checked that the numbers are not beyond the head."""
         before = self._moves.get((person, ch), (0, 0))
         self._moves[person, ch] = (max(before[0], read), max(before[1], delivered, read))
+        self._moved.set()
         self._flush_later()
 
     def wrote(self, person: str, ch: str, seq: int, n: int) -> None:
@@ -100,7 +105,11 @@ class Positions:
 
     async def _gather(self) -> None:
         while self._moves or self._own:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_OWN):
+                    await self._moved.wait()
             await asyncio.sleep(GATHER)
+            self._moved.clear()
             await asyncio.shield(self.flush())
 
     async def _changes(

@@ -309,7 +309,7 @@ const en = {
     signOutText: 'Everything stored on this device for you is erased.',
     signOutWaiting: '{n} message has not been sent and would be lost. | {n} messages have not been sent and would be lost.',
     delete: 'Delete account',
-    deleteText: 'Your name, words about you and picture are erased.',
+    deleteText: 'Your name, your picture and the words you wrote are erased.',
     public: 'How others see you',
   },
   sessions: {
@@ -343,7 +343,7 @@ const en = {
     what: 'What happens',
     erased: 'Your name, handle, introduction, picture, phone and birth date are erased.',
     friends: 'Your friendships end, and every sign-in ends at once.',
-    kept: 'Messages that you wrote stay for the others, without your name.',
+    kept: 'The words of your messages are erased for everybody; that there were messages stays visible.',
     forever: 'This cannot be taken back.',
     password: 'Your password, to be sure it is you',
     submit: 'Delete my account',

@@ -311,7 +311,7 @@ const zhCN: Messages = {
     signOutText: '这台设备上为你保存的内容都会清除。',
     signOutWaiting: '还有 {n} 条消息没发出，退出就没了。',
     delete: '注销账号',
-    deleteText: '名字、介绍和头像都会抹去。',
+    deleteText: '名字、头像和你写过的话都会抹去。',
     public: '别人看到的你',
   },
   sessions: {
@@ -345,7 +345,7 @@ const zhCN: Messages = {
     what: '会发生什么',
     erased: '名字、账号名、介绍、头像、手机号和生日都会抹去。',
     friends: '朋友关系结束，所有登录马上退出。',
-    kept: '你写过的消息别人还能看到，但不再有你的名字。',
+    kept: '你写过的消息，内容会对所有人抹去，只留下曾有消息的痕迹。',
     forever: '没有办法恢复。',
     password: '输入密码，确认是你本人',
     submit: '注销我的账号',

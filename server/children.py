@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -31,7 +31,7 @@ class Child:
     """One process and its log file.
 
     `command` is called at every start (a restart may need another one than the first start), `ready` with what the
-    process has printed since its start.
+    process has printed since its start. `environ` comes besides the few variables of ours that every child sees.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Child:
         log_path: Path,
         pid_path: Path,
         start_seconds: float = 30.0,
+        environ: Mapping[str, str] | None = None,
         tether_mode: str = "prctl" if sys.platform == "linux" else "pipe",
     ) -> None:
         self.name = name
@@ -51,6 +52,7 @@ class Child:
         self.log_path = log_path
         self._pid_path = pid_path
         self._start_seconds = start_seconds
+        self._environ = dict(environ or {})
         self._tether_mode = tether_mode
         self._process: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
@@ -95,7 +97,7 @@ class Child:
                 stdin=subprocess.PIPE if self._tether_mode == "pipe" else subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
-                env={name: value for name, value in os.environ.items() if name in _ENVIRONMENT},
+                env={name: value for name, value in os.environ.items() if name in _ENVIRONMENT} | self._environ,
                 # Ctrl-C reaches the whole foreground group; the database must outlive the server's own farewell.
                 start_new_session=True,
             )
@@ -150,6 +152,11 @@ class Child:
             else:
                 pause = _WATCH_SECONDS
                 _log.warning("child_restarted", child=self.name, pid=self.pid)
+
+    def kill(self) -> None:
+        """Ends a process that is past asking; `watch` starts it again."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def stop(self, grace_seconds: float = 10.0) -> None:
         """Asks the process to end, insists after `grace_seconds`."""

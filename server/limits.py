@@ -15,13 +15,14 @@ from typing import TypeVar
 import msgspec
 import structlog
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage, RedisClusterStorage, RedisStorage
+from limits.aio.storage.redis.redispy import RedispyBridge
 from limits.aio.strategies import MovingWindowRateLimiter
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio import RedisCluster
 
 from server import metrics
 from server.errors import Code, VouchError
+from server.redis_url import FAULTS, Client, RedisUrl
 
 T = TypeVar("T")
 
@@ -38,12 +39,39 @@ LIMITS: dict[str, Limit] = {
     "sign_in_ip": Limit("60 per 15 minutes", "address"),
     "register_ip": Limit("20 per 1 hour", "address"),
     "confirm_password": Limit("10 per 15 minutes", "person"),
+    # Counts answers, right and wrong: a code of six digits bears few guesses.
+    "prove": Limit("10 per 15 minutes", "person"),
+    "begin_proof": Limit("60 per 1 hour", "person"),
+    "change_factors": Limit("20 per 1 hour", "person"),
+    "request_guardian": Limit("20 per 1 day", "person"),
     "find_person": Limit("20 per 1 hour", "person"),
     "find_person_ip": Limit("60 per 1 hour", "address"),
     "friend_request": Limit("50 per 1 day", "person"),
     "change_profile": Limit("60 per 1 hour", "person"),
     "create_conversation": Limit("60 per 1 hour", "person"),
     "add_members": Limit("120 per 1 hour", "person"),
+    "pin": Limit("120 per 1 hour", "person"),
+    "report": Limit("30 per 1 day", "person"),
+    "push_subscription": Limit("30 per 1 hour", "person"),
+    "payment": Limit("60 per 1 hour", "person"),
+    "forged_notice": Limit("60 per 1 minute", "address"),
+    # What is beyond is left out: a push says that there is something, and the next one says it again.
+    "push": Limit("60 per 1 minute", "person"),
+    # How much may be moved is another question (server/wallet/rules.py).
+    "pay_person": Limit("60 per 1 hour", "person"),
+    "payout_account": Limit("20 per 1 day", "person"),
+    "add_evidence": Limit("120 per 1 hour", "person"),
+    "pledge_application": Limit("60 per 1 hour", "person"),
+    "pledge_invitation": Limit("60 per 1 hour", "person"),
+    "dispute": Limit("20 per 1 day", "person"),
+    "receipt": Limit("120 per 1 hour", "person"),
+    "check_receipt_ip": Limit("120 per 1 hour", "address"),
+    "draft_pledge": Limit("60 per 1 hour", "person"),
+    # Codes shown, and codes scanned.
+    "meet": Limit("120 per 1 hour", "person"),
+    # Somebody who types asks several times for one search.
+    "search": Limit("120 per 1 minute", "person"),
+    "start_upload": Limit("300 per 1 hour", "person"),
     # Taken in portions of at most SEND_BURST and spent by the node.
     "send": Limit("240 per 1 minute", "person"),
 }
@@ -61,13 +89,8 @@ class Limits:
 
     def __init__(self, redis_url: str, *, factor: float = 1.0, pause: float = PAUSE) -> None:
         self._items = {name: _scaled(parse(limit.rate), factor) for name, limit in LIMITS.items()}
-        self._client = Redis.from_url(redis_url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT)
-        self._redis = RedisStorage(
-            "async+redis://",
-            implementation="redispy",
-            key_prefix="vouch:limit",
-            connection_pool=self._client.connection_pool,  # type: ignore[arg-type]
-        )
+        self._client = RedisUrl(redis_url).client(_TIMEOUT)
+        self._redis = _storage(self._client)
         self._shared = MovingWindowRateLimiter(self._redis)
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._pause = pause
@@ -103,7 +126,7 @@ class Limits:
         if time.monotonic() >= self._away_until:
             try:
                 result = await count(self._shared)
-            except (RedisError, OSError, TimeoutError) as fault:
+            except FAULTS as fault:
                 self._away_until = time.monotonic() + self._pause
                 if not self._away:
                     log.warning("redis does not answer; counting limits in this process", fault=type(fault).__name__)
@@ -115,6 +138,18 @@ class Limits:
                 return result
         metrics.LIMITS_LOCAL.inc()
         return await count(self._own)
+
+
+def _storage(client: Client) -> RedisStorage:
+    """The limits library would make a client of its own from a URL that knows neither sockets nor TLS to a cluster."""
+    kind = RedisClusterStorage if isinstance(client, RedisCluster) else RedisStorage
+    scheme = "async+redis+cluster" if kind is RedisClusterStorage else "async+redis"
+    storage = kind(f"{scheme}://127.0.0.1:1", implementation="redispy", key_prefix="vouch:limit")
+    bridge = storage.bridge
+    assert isinstance(bridge, RedispyBridge)
+    bridge.storage = client
+    bridge.register_scripts()
+    return storage
 
 
 def _scaled(item: RateLimitItem, factor: float) -> RateLimitItem:

@@ -5,11 +5,44 @@ Labels have few values by design: never a person, a channel, an address or a pat
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
+
+# ── This process ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+BUILD = Info("vouch_build", "What runs here.", registry=REGISTRY)
+LOOP_LAG = Histogram(
+    "vouch_loop_lag_seconds",
+    "How much later than asked for the event loop came back to a timer, looked at twice a second.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    registry=REGISTRY,
+)
+DATA_FREE = Gauge(
+    "vouch_data_free_bytes", "Free bytes on the disk of the data directory; at 200 MB it stops.", registry=REGISTRY
+)
+CERTIFICATE_END = Gauge(
+    "vouch_certificate_end_timestamp_seconds",
+    "When the certificate of --tls ends, as Unix time; 0 without one.",
+    registry=REGISTRY,
+)
+
+TURNED_AWAY = Counter(
+    "vouch_connections_turned_away_total",
+    "Connections closed at once because too few open files were left.",
+    registry=REGISTRY,
+)
 
 # ── HTTP ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: The server under measurement has one core; the load, and what else the server needs, share the other.
+SERVER_CORE, LOAD_CORE = 0, 1
+_SETTLING, _PAUSE = 20, 1.0  # how often at most memory is looked at until it has settled, and seconds in between
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -20,6 +23,18 @@ def memory_bytes(pid: int) -> int:
     """Resident memory."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def settled_memory(pid: int, wait: Callable[[float], object]) -> int:
+    """Resident memory once it has not changed by a thousandth for a second; `wait(seconds)` passes the time."""
+    before = memory_bytes(pid)
+    for _ in range(_SETTLING):
+        wait(_PAUSE)
+        now = memory_bytes(pid)
+        if abs(now - before) < before / 1000:
+            return now
+        before = now
+    return before
 
 
 def pin(pid: int, core: int) -> None:
@@ -42,6 +57,23 @@ def pinned(pid: int, core: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(pid, before)
+
+
+def unsent_bytes(port: int) -> int:
+    """What the kernel holds for the clients of a server on this port of 127.0.0.1, and has not been able to send."""
+    server, established = f"0100007F:{port:04X}", "01"
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(int(row[4].partition(":")[0], 16) for row in rows if row[1] == server and row[3] == established)
+
+
+@contextmanager
+def beside(server: int, others: Iterable[int] = ()) -> Iterator[None]:
+    """The server's process on its core; this process and `others` on the load's."""
+    pin(server, SERVER_CORE)
+    for pid in others:
+        pin(pid, LOAD_CORE)
+    with pinned(os.getpid(), LOAD_CORE):
+        yield
 
 
 def cpu_name() -> str:

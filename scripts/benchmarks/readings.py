@@ -11,13 +11,16 @@ import msgspec
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """`rounds` is how often every subject gets its turn, `seconds` how long one turn measures."""
+    """`rounds` is how often every subject gets its turn, `seconds` how long one turn measures, and `size` the share of
+    the full load where a bench counts connections instead of seconds.
+    """
 
     rounds: int = 5
     seconds: float = 20.0
+    size: float = 1.0
 
 
-QUICK = Plan(rounds=2, seconds=4.0)
+QUICK = Plan(rounds=2, seconds=4.0, size=0.2)
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -71,14 +74,14 @@ def as_json(report: Report) -> str:
     return msgspec.json.encode(built).decode()
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def as_table(report: Report) -> str:
     head = ("metric", "subject", "median", "min", "max", "unit", "runs")
     rows = [
-        (r.metric, r.subject, _number(r.value), _number(r.min), _number(r.max), r.unit, str(r.runs))
+        (r.metric, r.subject, number(r.value), number(r.min), number(r.max), r.unit, str(r.runs))
         for r in report.results
     ]
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]

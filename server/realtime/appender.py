@@ -11,32 +11,26 @@ import asyncio
 import hashlib
 import time
 import zlib
-from collections import OrderedDict, deque
-from collections.abc import Callable
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
 
-from server.clock import Clock, to_ms
+from server.clock import Clock
 from server.errors import Code, VouchError
 from server.realtime.channels import Draft, EntryKind
 from server.realtime.entries import EntryLog, Head, to_entry
-from server.realtime.metrics import APPEND_BATCH, APPEND_CONFLICTS, APPEND_SECONDS, APPENDED
-from server.realtime.protocol import Entry
-from server.store import Document, Encoded, StoreError, Unstorable, encoded
+from server.realtime.lane import Accepted, Lane, Ticket
+from server.realtime.metrics import APPEND_SECONDS, APPENDED
+from server.realtime.trail import Trail
+from server.store import StoreError, Unstorable, encoded
 
 LANES = 4
-#: A lane's queue: beyond this it says `try_later` instead of growing.
-QUEUE_ENTRIES = 4_000
-QUEUE_BYTES = 32 * 1024 * 1024
-BATCH_ENTRIES = 500
-BATCH_BYTES = 4 * 1024 * 1024
 #: Seconds after which the sender is told `try_later`; the entry may still become durable, repeating it is safe.
 PATIENCE = 15.0
 #: A body as BSON is a little larger than as JSON (MAX_BODY): numbers take 8 bytes.
 _BODY_BYTES = 512 * 1024
-_HEADS_KEPT = 20_000
 _ACKS_KEPT = 8_192
 #: Larger entries are looked up in the log when they are repeated.
 _ACK_BYTES = 4 * 1024
@@ -47,35 +41,13 @@ _SAVED_AT_ONCE = 25
 log = structlog.get_logger(__name__)
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """A durable entry: what the sender is told and the subscribers get."""
-
-    ch: str
-    entry: Entry
-
-
-class _Ticket:
-    """One append on its way."""
-
-    __slots__ = ("body", "digest", "draft", "future", "key", "kind", "since", "size")
-
-    def __init__(self, draft: Draft, kind: EntryKind | None, body: Encoded, digest: bytes) -> None:
-        self.draft = draft
-        self.kind = kind
-        self.key = f"{draft.by}:{draft.id}"
-        self.body = body
-        self.size = len(body.raw) + 200
-        self.digest = digest
-        self.since = time.monotonic()
-        self.future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-
-
 class Appender:
     """Numbers entries and makes them durable.
 
     `publish` is called for each durable entry, in order per channel, repeats included (somebody may have died between
-    insert and publish); `doubt` when an append is refused though it may be, or become, durable. `digest_key` keys the
-    digests of bodies, so that a deleted word cannot be guessed from one.
+    insert and publish); `doubt` with the channels of appends that are refused though they may be, or become, durable.
+    `alone` tells whether there is no other node that would read a trail. `digest_key` keys the digests of bodies, so
+    that a deleted word cannot be guessed from one.
     """
 
     def __init__(
@@ -85,30 +57,38 @@ class Appender:
         node: str,
         digest_key: bytes,
         publish: Callable[[Accepted], None],
-        doubt: Callable[[], None] = lambda: None,
+        doubt: Callable[[Iterable[str]], None] = lambda channels: None,
+        alone: Callable[[], bool] = lambda: True,
+        conflict: Callable[[Iterable[str]], None] = lambda channels: None,
     ) -> None:
         self._log = log
         self._clock = clock
-        self._node = node
         self._digest_key = digest_key[:64]
         self._publish = publish
         self.doubt = doubt
-        self._lanes = [_Lane(self) for _ in range(LANES)]
-        self._flying: dict[str, _Ticket] = {}
+        self.alone = alone
+        self.conflict = conflict
+        self._lanes = [Lane(self, log, clock, Trail(node, number)) for number in range(LANES)]
+        self._flying: dict[str, Ticket] = {}
         self._acks: OrderedDict[str, tuple[bytes, Accepted]] = OrderedDict()
-        self._saver: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         for number, lane in enumerate(self._lanes):
             lane.start(number)
-        self._saver = asyncio.create_task(self._save_heads(), name="heads saver")
+        self._tasks = [
+            asyncio.create_task(self._save_heads(), name="heads saver"),
+            asyncio.create_task(self._watch_patience(), name="append patience"),
+        ]
 
     async def stop(self) -> None:
         """Makes durable what was accepted into the queues, as far as the database allows, then stops."""
-        await asyncio.gather(*(lane.stop() for lane in self._lanes))
-        if self._saver is not None:
-            self._saver.cancel()
-            await asyncio.gather(self._saver, return_exceptions=True)
+        ended = await asyncio.gather(*(lane.stop() for lane in self._lanes))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not all(ended):
+            return  # the database hangs
         try:
             async with asyncio.timeout(2):
                 await self._save_heads_once()
@@ -135,7 +115,7 @@ class Appender:
             if known[0] != digest:
                 raise VouchError(Code.IDEMPOTENCY_CONFLICT)
             return self._again(known[1])
-        ticket = _Ticket(draft, kind, body, digest)
+        ticket = Ticket(draft, kind, body, digest)
         self._lanes[zlib.crc32(draft.ch.encode()) % LANES].put(ticket)
         self._flying[key] = ticket
         ticket.future.add_done_callback(lambda _: self._flying.pop(key, None))
@@ -162,6 +142,16 @@ class Appender:
             raise VouchError(Code.IDEMPOTENCY_CONFLICT)
         return self._again(Accepted(draft.ch, to_entry(row)))
 
+    def flying(self, ch: str) -> list[tuple[Draft, EntryKind | None, asyncio.Future[Accepted]]]:
+        """What of a channel is not settled yet, in the order of submission. Whoever learns from elsewhere how one of
+        them ended may set its future."""
+        tickets = [ticket for ticket in self._flying.values() if ticket.draft.ch == ch]
+        return [(ticket.draft, ticket.kind, ticket.future) for ticket in tickets]
+
+    def trails(self) -> list[int]:
+        """How far this node's trails have come, by lane."""
+        return [lane.trail.last for lane in self._lanes]
+
     def cached_head(self, ch: str) -> Head | None:
         """The head as this node last saw it; other nodes may have gone on."""
         return self._lanes[zlib.crc32(ch.encode()) % LANES].heads.get(ch)
@@ -176,7 +166,7 @@ class Appender:
         self._publish(accepted)
         return future
 
-    def accept(self, ticket: _Ticket, accepted: Accepted) -> None:
+    def accept(self, ticket: Ticket, accepted: Accepted) -> None:
         if ticket.size <= _ACK_BYTES:
             self._acks[ticket.key] = (ticket.digest, accepted)
         if len(self._acks) > _ACKS_KEPT:
@@ -192,6 +182,32 @@ class Appender:
         for key, (_, accepted) in list(self._acks.items()):
             if accepted.ch == ch and accepted.entry.seq in seqs:
                 del self._acks[key]
+
+    async def _watch_patience(self) -> None:
+        """A database that neither answers nor breaks the connection keeps nobody waiting without a word."""
+        while True:
+            await asyncio.sleep(1.0)
+            self.lose_patience(list(self._flying.values()))
+
+    def lose_patience(self, tickets: Iterable[Ticket]) -> None:
+        """Tells those who have waited too long; what they sent may still become durable."""
+        latest = time.monotonic() - PATIENCE
+        self.give_up([ticket for ticket in tickets if ticket.since < latest and not ticket.future.done()])
+
+    def give_up(self, tickets: Iterable[Ticket]) -> None:
+        """Refuses these, and what the same senders have said after them in the same channels: a later word must not
+        become durable while an earlier one has to be sent again."""
+        first: dict[tuple[str, str], float] = {}
+        for ticket in tickets:
+            said = (ticket.draft.by, ticket.draft.ch)
+            first[said] = min(ticket.since, first.get(said, ticket.since))
+        if not first:
+            return
+        self.doubt({ch for _, ch in first})
+        for ticket in list(self._flying.values()):
+            since = first.get((ticket.draft.by, ticket.draft.ch))
+            if since is not None and ticket.since >= since:
+                ticket.refuse(VouchError(Code.TRY_LATER, retry_after=2.0))
 
     async def _save_heads(self) -> None:
         while True:
@@ -211,171 +227,3 @@ class Appender:
                 except StoreError:
                     lane.dirty.update(some)
                     raise
-
-
-class _Lane:
-    """One queue, one batch in flight."""
-
-    def __init__(self, appender: Appender) -> None:
-        self._appender = appender
-        self._queue: deque[_Ticket] = deque()
-        self._bytes = 0
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
-        self.heads: OrderedDict[str, Head] = OrderedDict()
-        self.dirty: set[str] = set()
-
-    def start(self, number: int) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"append lane {number}")
-
-    async def stop(self) -> None:
-        self._stopping = True
-        self._wake.set()
-        if self._task is not None:
-            _, late = await asyncio.wait([self._task], timeout=5.0)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def put(self, ticket: _Ticket) -> None:
-        if self._stopping or len(self._queue) >= QUEUE_ENTRIES or self._bytes + ticket.size > QUEUE_BYTES:
-            raise VouchError(Code.TRY_LATER, retry_after=1.0)
-        self._queue.append(ticket)
-        self._bytes += ticket.size
-        self._wake.set()
-
-    async def _run(self) -> None:
-        while self._queue or not self._stopping:
-            if not self._queue:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            batch = self._take()
-            try:
-                await self._commit(batch)
-            except Exception:  # the appender never dies: one batch is told, the next one is tried
-                log.exception("append batch failed")
-                self._appender.doubt()
-                for ticket in batch:
-                    self.heads.pop(ticket.draft.ch, None)
-                    _refuse(ticket, VouchError(Code.TRY_LATER, retry_after=1.0))
-
-    def _take(self) -> list[_Ticket]:
-        batch: list[_Ticket] = []
-        size = 0
-        while self._queue and len(batch) < BATCH_ENTRIES:
-            if batch and size + self._queue[0].size > BATCH_BYTES:
-                break
-            ticket = self._queue.popleft()
-            size += ticket.size
-            batch.append(ticket)
-        self._bytes -= size
-        return batch
-
-    async def _commit(self, batch: list[_Ticket]) -> None:
-        pending, pause = batch, 0.005
-        while pending:
-            try:
-                await self._know({ticket.draft.ch for ticket in pending})
-                rows = self._number(pending)
-                APPEND_BATCH.observe(len(rows))
-                await self._appender._log.insert(rows)
-            except StoreError:
-                # Whatever happened (another node was first, a repeat, the connection broke half-way, the driver
-                # retried by itself): the log alone knows.
-                APPEND_CONFLICTS.inc()
-                pending = await self._sort_out(pending)
-                if pending:
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, 1.0)
-                continue
-            for ticket, row in zip(pending, rows, strict=True):
-                self._accept(ticket, row)
-            return
-
-    async def _know(self, channels: set[str]) -> None:
-        """Reads the heads that are not known. The known ones are touched first, so that none of them makes room."""
-        known = channels & self.heads.keys()
-        for ch in known:
-            self.heads.move_to_end(ch)
-        for ch in channels - known:
-            self.remember(ch, await self._appender._log.head(ch))
-
-    def _number(self, pending: list[_Ticket]) -> list[Document]:
-        at = self._appender._clock.now()
-        ahead: dict[str, tuple[int, int]] = {}
-        rows: list[Document] = []
-        for ticket in pending:
-            draft = ticket.draft
-            head = self.heads[draft.ch]
-            seq, n = ahead.get(draft.ch, (head.seq, head.n))
-            seq, n = seq + 1, n + (ticket.kind is not None and ticket.kind.countable)
-            ahead[draft.ch] = (seq, n)
-            row: Document = {
-                "_id": ticket.key,
-                "ch": draft.ch,
-                "seq": seq,
-                "n": n,
-                "at": at,
-                "by": draft.by,
-                "kind": draft.kind,
-                "body": ticket.body,
-                "digest": ticket.digest,
-                "node": self._appender._node,
-            }
-            if draft.ref is not None:
-                row["ref"] = draft.ref
-                if ticket.kind is None or ticket.kind.modifies:
-                    row["mod"] = draft.ch
-            rows.append(row)
-        return rows
-
-    async def _sort_out(self, pending: list[_Ticket]) -> list[_Ticket]:
-        """Acknowledges what the log has, refuses conflicts, reads the heads again; returns what must be retried."""
-        for ticket in pending:
-            if ticket.future.done():
-                continue
-            if time.monotonic() - ticket.since > PATIENCE:
-                self._appender.doubt()
-                _refuse(ticket, VouchError(Code.TRY_LATER, retry_after=2.0))
-        left = [ticket for ticket in pending if not ticket.future.done()]
-        try:
-            found = await self._appender._log.by_ids([ticket.key for ticket in left])
-            for ch in {ticket.draft.ch for ticket in left}:
-                self.remember(ch, await self._appender._log.head(ch, self.heads.pop(ch, None)))
-        except StoreError:
-            return left
-        retry: list[_Ticket] = []
-        for ticket in left:
-            row = found.get(ticket.key)
-            if row is None:
-                retry.append(ticket)
-            elif row["digest"] == ticket.digest:
-                self._accept(ticket, row)
-            else:
-                _refuse(ticket, VouchError(Code.IDEMPOTENCY_CONFLICT))
-        return retry
-
-    def _accept(self, ticket: _Ticket, row: Document) -> None:
-        draft = ticket.draft
-        head = self.heads.get(draft.ch)
-        if head is not None and head.seq < row["seq"]:
-            head.seq, head.n, head.at = row["seq"], row["n"], row["at"]
-        self.dirty.add(draft.ch)
-        gone = bool(row.get("gone"))
-        body: dict[str, Any] = {} if gone else draft.body
-        entry = Entry(row["seq"], row["n"], to_ms(row["at"]), draft.by, draft.id, draft.kind, body, draft.ref, gone)
-        self._appender.accept(ticket, Accepted(draft.ch, entry))
-
-    def remember(self, ch: str, head: Head) -> None:
-        self.heads[ch] = head
-        self.heads.move_to_end(ch)
-        while len(self.heads) > _HEADS_KEPT:
-            old, _ = self.heads.popitem(last=False)
-            self.dirty.discard(old)
-
-
-def _refuse(ticket: _Ticket, fault: VouchError) -> None:
-    if not ticket.future.done():
-        ticket.future.set_exception(fault)

@@ -16,12 +16,18 @@ from server.realtime.protocol import MAX_BODY, Entry
 
 
 class Access(msgspec.Struct, frozen=True):
-    """What a principal may do on a channel; `first` is the lowest entry that it may see."""
+    """What a principal may do on a channel; `first` is the lowest entry that it may see.
+
+    `silenced_until` (milliseconds) says why it may not write where only that is in the way. It ends by itself: access
+    is not remembered beyond it. `unseen`: nobody learns how far this principal has read.
+    """
 
     read: bool = False
     write: bool = False
     signal: bool = False
     first: int = 1
+    silenced_until: int = 0
+    unseen: bool = False
 
 
 DENIED = Access()
@@ -75,6 +81,7 @@ class EntryKind(msgspec.Struct, frozen=True):
     `modifies`: it needs `ref`. `replaces`: its body takes the place of the body that it refers to (an edit). `scrubs`:
     it erases the body of the entry that it refers to, and those that replaced it. `topic`: the field of the body by
     which modifiers of one entry by one sender are told apart (a reaction's emoji); of each the last one counts.
+    `actor`: the field of the body that names who acted; in that person's own channel the entry counts for nothing.
     """
 
     name: str
@@ -85,6 +92,13 @@ class EntryKind(msgspec.Struct, frozen=True):
     replaces: bool = False
     scrubs: bool = False
     topic: str = ""
+    actor: str = ""
+
+    def counts(self, draft: Draft) -> bool:
+        """Whether this entry counts as unread."""
+        if not self.countable or not self.actor:
+            return self.countable
+        return draft.body.get(self.actor) != split(draft.ch)[1]
 
 
 class ChannelKind(msgspec.Struct, frozen=True):
@@ -111,6 +125,11 @@ class ChannelKind(msgspec.Struct, frozen=True):
 
     def entry(self, name: str) -> EntryKind | None:
         return self._by_name.get(name)
+
+
+def bare(entry: Entry) -> Entry:
+    """An entry without its words."""
+    return msgspec.structs.replace(entry, body={}, gone=True)
 
 
 def split(ch: str) -> tuple[str, str]:
@@ -155,6 +174,28 @@ class ChannelKinds:
         kind = self.of(ch)
         entry = kind.entry(name) if kind else None
         return entry is not None and entry.replaces
+
+    def modifies(self, ch: str, name: str) -> bool:
+        """Whether an entry of this kind is about another one."""
+        kind = self.of(ch)
+        entry = kind.entry(name) if kind else None
+        return entry is not None and entry.modifies
+
+    def said(self, ch: str, entry: Entry) -> bool:
+        """Whether an entry holds what its sender has said, and not what the server tells of them."""
+        kind = self.of(ch)
+        known = kind.entry(entry.kind) if kind else None
+        return known is None or known.by_clients
+
+    def withheld(self, ch: str, entry: Entry, first: int) -> bool:
+        """Whether somebody who sees a channel from `first` on may not have this entry's words: those that it puts in
+        the place of others are of the time before."""
+        return entry.ref is not None and entry.ref < first and not entry.gone and self.replaces(ch, entry.kind)
+
+    def as_seen(self, ch: str, entry: Entry, first: int) -> Entry:
+        """The entry as somebody gets it who sees the channel from `first` on: numbers have no holes, so that words
+        which are withheld look like words that are gone."""
+        return bare(entry) if self.withheld(ch, entry, first) else entry
 
     def client_entry(self, ch: str, name: str) -> EntryKind:
         """The kind of an entry that a client wants to append; raises `bad_request` unless clients may."""

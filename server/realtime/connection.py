@@ -32,8 +32,11 @@ MAX_IN_FLIGHT = 64
 #: Client frames: a steady rate per second and a burst; beyond it errors, then the close code FLOOD.
 FRAMES_PER_SECOND = 50.0
 FRAMES_BURST = 400.0
-_STRIKES = 20
+#: Frames that are not understood before the connection is closed.
+STRIKES = 20
 _HEARTBEATS_MISSED = 2
+#: Seconds by which a timer may come late before it says more about the server than about the client.
+_LATE = 0.25
 
 SIGNED_IN = allow(Kind.PERSON, Kind.PLATE, Kind.HANDHELD, Kind.PROVIDER, Kind.PROGRAM)
 
@@ -42,6 +45,30 @@ log = structlog.get_logger(__name__)
 
 class Connection:
     """Created when a socket opens; `principal` is known already for browsers (cookie), else after `hello`."""
+
+    __slots__ = (
+        "_backlog_since",
+        "_burst",
+        "_claimed",
+        "_epoch",
+        "_frames",
+        "_hello_timer",
+        "_hub",
+        "_in_flight",
+        "_landed",
+        "_pace",
+        "_size",
+        "_strikes",
+        "_tokens",
+        "_tokens_at",
+        "_transport",
+        "address",
+        "channels",
+        "closing",
+        "missed",
+        "opened",
+        "principal",
+    )
 
     def __init__(self, hub: Hub, transport: Transport, principal: Principal | None, address: str) -> None:
         self._hub = hub
@@ -65,7 +92,7 @@ class Connection:
         self._strikes = 0
         self._in_flight = 0
         self._hello_timer = asyncio.get_running_loop().call_later(p.HELLO_WITHIN, self._hello_is_late)
-        self._landed = asyncio.Event()
+        self._landed: asyncio.Event | None = None
 
     # ── Sending ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,20 +107,27 @@ class Connection:
         if self._size > MAX_BACKLOG:
             self.flush()
 
+    def transmit(self, frame: bytes) -> None:
+        """Takes framed messages; they leave at once unless others wait before them."""
+        if self._frames or self.closing:
+            self.send(frame)
+        else:
+            self._write(frame)
+
     def say(self, frame: p.ServerFrame) -> None:
         self.send(text_frame(p.encode(frame)))
 
     def flush(self) -> None:
         frames, self._frames, self._size = self._frames, [], 0
-        if not frames or self.closing:
-            return
-        if self._transport.backlog == 0:
+        if frames and not self.closing:
+            self._write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def _write(self, data: bytes) -> None:
+        if self._backlog_since and self._transport.backlog == 0:
             self._backlog_since = 0.0  # an earlier backlog has gone meanwhile
-        self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-        backlog = self._transport.backlog
-        if backlog == 0:
+        if self._transport.write(data):
             self._backlog_since = 0.0
-        elif backlog > MAX_BACKLOG:
+        elif self._transport.backlog > MAX_BACKLOG:
             self.close(p.Close.SLOW_CONSUMER)
         elif not self._backlog_since:
             self._backlog_since = time.monotonic()
@@ -116,7 +150,12 @@ class Connection:
             self.send(PING)
 
     def _hello_is_late(self) -> None:
-        if self.principal is ANONYMOUS:
+        """Nobody said hello in time; unless this comes late itself: then the hello may be waiting to be read, and a
+        client that is told not to come back because the server is busy would be lost."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._hello_timer.when() > _LATE:
+            self._hello_timer = loop.call_later(_LATE, self._hello_is_late)
+        elif self.principal is ANONYMOUS:
             self.close(p.Close.UNAUTHENTICATED)
 
     async def drained(self) -> None:
@@ -141,7 +180,6 @@ class Connection:
         self.closing = True
         self._hub.leave(self)
         self._transport.close(int(code), code.name.lower())
-        asyncio.get_running_loop().call_later(5.0, self._transport.abort)
 
     def abort(self) -> None:
         """Drops the socket at once, without a word."""
@@ -184,15 +222,25 @@ class Connection:
             log.exception("frame failed", frame=type(frame).__name__)
             self._refuse(frame, VouchError(Code.INTERNAL))
 
-    def _may_speak(self, data: str | bytes) -> bool:
+    def on_overhead(self, frames: int) -> None:
+        """Counts frames that bring no message (pings, pongs, fragments): signs of life, but not without end."""
+        self.missed = 0
+        if not self.closing:
+            self._spend(frames)
+
+    def _spend(self, frames: int) -> float:
+        """Takes frames from the allowance; what is left of it. Far below zero the connection is closed."""
         now = time.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._tokens_at) * self._pace) - 1
+        self._tokens = min(self._burst, self._tokens + (now - self._tokens_at) * self._pace) - frames
         self._tokens_at = now
-        if self._tokens >= 0:
-            return True
         if self._tokens < -self._burst:
             self.close(p.Close.FLOOD, retry_after=5.0)
-        else:
+        return self._tokens
+
+    def _may_speak(self, data: str | bytes) -> bool:
+        if self._spend(1) >= 0:
+            return True
+        if not self.closing:
             REFUSED.labels(code=Code.TOO_OFTEN).inc()
             answer, wait = _correlated(data), -self._tokens / self._pace
             self.say(p.Error(Code.TOO_OFTEN, "Too many frames.", rid=answer.rid, id=answer.id, retry_after=wait))
@@ -202,7 +250,7 @@ class Connection:
         code = Code.UNKNOWN_FRAME if "at `$.t`" in str(fault) else Code.MALFORMED
         REFUSED.labels(code=code).inc()
         self._strikes += 1
-        if self._strikes > _STRIKES:
+        if self._strikes > STRIKES:
             self.close(p.Close.MALFORMED)
             return
         answer = _correlated(data)
@@ -237,6 +285,7 @@ class Connection:
         if frame.v != p.VERSION:
             self.close(p.Close.UNSUPPORTED_VERSION)
             return
+        self._hello_timer.cancel()  # it has come; how long the answer takes is not the client's fault
         principal = self._claimed if frame.token is None else await self._hub.sign_ins.authenticate_token(frame.token)
         if self.closing:  # gone while its token was looked up: nobody would ever take it off the roster
             return
@@ -247,7 +296,6 @@ class Connection:
             self.close(refused, retry_after=30.0 if refused is p.Close.TOO_MANY_CONNECTIONS else 0.5)
             return
         self.principal = principal
-        self._hello_timer.cancel()
         self._epoch = frame.epoch
         self.say(
             p.Welcome(
@@ -283,7 +331,7 @@ class Connection:
 
     async def append(self, frame: p.Append) -> None:
         while self._in_flight >= MAX_IN_FLIGHT:
-            self._landed.clear()
+            self._landed = asyncio.Event()
             await self._landed.wait()
         future = await self._hub.submit_as(self.principal, frame.ch, frame.id, frame.kind, frame.body, frame.ref)
         self._in_flight += 1
@@ -291,7 +339,9 @@ class Connection:
 
     def _landing(self, frame: p.Append, done: asyncio.Future[Any]) -> None:
         self._in_flight -= 1
-        self._landed.set()
+        if self._landed is not None:
+            self._landed.set()
+            self._landed = None
         if self.closing or done.cancelled():
             return
         fault = done.exception()

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from server.realtime.appender import Accepted, Appender
+from server.realtime.appender import Appender
 from server.realtime.background import Background
 from server.realtime.channels import ChannelKinds
 from server.realtime.entries import EntryLog
 from server.realtime.gate import Gate
 from server.realtime.gates import Gates
+from server.realtime.lane import Accepted
+from server.realtime.protocol import Entry
 from server.store import StoreError
 
 _STEP = 500
+
+#: Called with a channel and entries whose words are about to be erased; what it does it does again after a crash.
+ScrubHook = Callable[[str, Sequence[Entry]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +36,11 @@ class Eraser:
         self._appender = appender
         self._kinds = kinds
         self._background = background
+        self._hooks: list[ScrubHook] = []
+
+    def on_scrub(self, hook: ScrubHook) -> None:
+        """What entries carry goes before their words do: afterwards nobody could tell what it was."""
+        self._hooks.append(hook)
 
     async def entry(self, ch: str, seq: int) -> None:
         """Erases an entry's words and those of its edits. Before the deletion is appended: if we die in between the
@@ -37,6 +48,8 @@ class Eraser:
 
         First the entry, then its edits: one that becomes durable too late to be found here finds the entry gone.
         """
+        if (target := await self._log.point(ch, seq)) is not None:
+            await self._tell(ch, [target])
         await self._erase(ch, {seq})
         modifiers = await self._log.modifiers_of(ch, seq)
         edits = [entry for entry in modifiers if self._kinds.replaces(ch, entry.kind)]
@@ -60,16 +73,22 @@ class Eraser:
             log.warning("edit not checked", ch=ch, seq=seq, fault=type(fault).__name__)
 
     async def person(self, ch: str, person: str) -> None:
-        """Erases the words of everything that a person has written to a channel."""
+        """Erases the words of all that a person has said in a channel; what the server has told of them stays."""
         head = await self._gates.head(ch)
         for first in range(1, head.seq + 1, _STEP):
             entries = await self._log.read(ch, first, min(first + _STEP - 1, head.seq))
-            await self._erase(ch, {entry.seq for entry in entries if entry.by == person and not entry.gone})
+            theirs = [e for e in entries if e.by == person and not e.gone and self._kinds.said(ch, e)]
+            await self._tell(ch, theirs)
+            await self._erase(ch, {entry.seq for entry in theirs})
 
     def forget(self, gate: Gate, seqs: set[int]) -> None:
         """Drops the words from what this node holds in memory."""
         self._appender.forget_body(gate.ch, seqs)
         gate.scrub(seqs)
+
+    async def _tell(self, ch: str, entries: Sequence[Entry]) -> None:
+        for hook in self._hooks if entries else ():
+            await hook(ch, entries)
 
     async def _erase(self, ch: str, seqs: set[int]) -> None:
         await self._log.scrub(ch, seqs)

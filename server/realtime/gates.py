@@ -23,7 +23,8 @@ LINGER = 60.0
 
 
 class Gates:
-    """`passed(gate, entry)` is called for each entry that goes through any of them."""
+    """`passed(gate, entry)` is called for each entry that goes through any of them, `later(gate)` when a gate has
+    frames for its subscribers, `opened(ch, head)` when one opens."""
 
     def __init__(
         self,
@@ -33,6 +34,8 @@ class Gates:
         presence: PresenceBoard,
         appender: Appender,
         passed: Callable[[Gate, Entry], None],
+        later: Callable[[Gate], None],
+        opened: Callable[[str, int], None],
     ) -> None:
         self._log = log
         self._bus = bus
@@ -40,6 +43,8 @@ class Gates:
         self._presence = presence
         self._appender = appender
         self._passed = passed
+        self._later = later
+        self._opened = opened
         self._gates: dict[str, Gate] = {}
         self._opening: dict[str, asyncio.Task[Gate]] = {}
         self._janitor: asyncio.Task[None] | None = None
@@ -67,7 +72,7 @@ class Gates:
         return await asyncio.shield(task)
 
     async def _open(self, ch: str) -> Gate:
-        gate = self._gates[ch] = Gate(ch, self._log.read, self._passed)
+        gate = self._gates[ch] = Gate(ch, self._log.read, self._passed, self._later, self._kinds.withheld)
         gate.idle_since = time.monotonic()
         try:
             await self._bus.join(ch)
@@ -81,6 +86,7 @@ class Gates:
             raise
         GATES.set(len(self._gates))
         gate.open_at(head.seq, head.n, to_ms(head.at) if head.at else 0)
+        self._opened(ch, head.seq)
         return gate
 
     async def head(self, ch: str) -> Head:

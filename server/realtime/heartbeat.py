@@ -77,15 +77,18 @@ class Heartbeat:
         turn = 0
         while True:
             await asyncio.sleep(self._tick)
-            slot = list(self._slots[turn % SLOTS])
-            for connection in slot:
-                try:
-                    connection.beat()
-                except Exception:
-                    log.exception("heartbeat failed for one connection; the wheel turns on")
-            if (turn // SLOTS) % 2:
-                self._background.spawn(self._check(slot), "check of sign-ins")
+            self._turn(turn)
             turn += 1
+
+    def _turn(self, turn: int) -> None:
+        slot = list(self._slots[turn % SLOTS])
+        for connection in slot:
+            try:
+                connection.beat()
+            except Exception:
+                log.exception("heartbeat failed for one connection; the wheel turns on")
+        if (turn // SLOTS) % 2:
+            self._background.spawn(self._check(slot), "check of sign-ins")
 
     async def _check(self, slot: list[Beating]) -> None:
         sessions = {c.principal.session for c in slot if c.principal.session}

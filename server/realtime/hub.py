@@ -12,37 +12,40 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from server.clock import Clock
+from server.clock import Clock, to_ms
 from server.errors import Code, VouchError
 from server.principals import Principal
 from server.realtime import protocol as p
-from server.realtime.appender import Accepted, Appender
+from server.realtime.appender import Appender
 from server.realtime.background import Background
 from server.realtime.bus import Bus
 from server.realtime.channels import Access, ChannelKinds, Draft, EntryKind, checked_body, split
 from server.realtime.entries import EntryLog
 from server.realtime.eraser import Eraser
 from server.realtime.flusher import Flusher
-from server.realtime.frames import text_frame
+from server.realtime.followers import Followers
 from server.realtime.gate import Gate
 from server.realtime.gates import Gates
 from server.realtime.heartbeat import Heartbeat, SessionCheck
+from server.realtime.lane import Accepted
 from server.realtime.nodes import Nodes
+from server.realtime.old_trails import TIDIED_EVERY, OldTrails
+from server.realtime.owners import Leases, Owners
 from server.realtime.pages import Pages
-from server.realtime.positions import Positions
+from server.realtime.positions import Moved, Positions
 from server.realtime.presence import PresenceBoard
+from server.realtime.presence_rounds import PresenceRounds
 from server.realtime.roster import Peer, Roster
+from server.realtime.rounds import Rounds
 from server.realtime.signals import Signals
 from server.realtime.subscriptions import Subscriptions
 from server.realtime.sweep import Sweep
+from server.realtime.teller import Teller
 from server.store import StoreError
-
-#: Up to so many subscribers everybody sees how far the others have read.
-POSITIONS_SHOWN = 50
 
 log = structlog.get_logger(__name__)
 
-_heard = msgspec.json.Decoder(p.EntryEvent | p.SignalEvent | p.PositionEvent | p.Presence)
+_heard = msgspec.json.Decoder(p.EntryEvent | p.SignalEvent | Moved | p.Presence)
 
 
 class SignIns(SessionCheck, Protocol):
@@ -69,14 +72,17 @@ class Hub:
         nodes: Nodes,
         positions: Positions,
         presence: PresenceBoard,
+        leases: Leases,
         clock: Clock,
         epoch: str,
         digest_key: bytes,
         sign_ins: SignIns,
         allowance: SendAllowance,
+        followers: Followers,
         limits_factor: float = 1.0,
     ) -> None:
         self.clock = clock
+        self.followers = followers
         #: multiplies how many frames a connection may send
         self.limits_factor = limits_factor
         self.node = nodes.node
@@ -88,19 +94,51 @@ class Hub:
         self.presence = presence
         self._log = log
         self._bus = bus
+        self._nodes = nodes
         self._allowance = allowance
-        self._appender = Appender(log, clock, self.node, digest_key, self._durable, lambda: self._sweep.doubt())
-        self._signals = Signals(self._send_signal)
-        self.gates = Gates(log, bus, kinds, presence, self._appender, self._passed)
+        self._appender = Appender(
+            log,
+            clock,
+            self.node,
+            digest_key,
+            self._durable,
+            doubt=lambda channels: self._sweep.doubt(channels),
+            alone=lambda: nodes.alone,
+            conflict=lambda channels: self._owners.conflicted(channels),
+        )
+        nodes.trails = self._appender.trails
+        self._signals = Signals(lambda event: self.teller.announce_signal(event))
+        self.gates = Gates(
+            log, bus, kinds, presence, self._appender, self._passed, self.flusher.add_gate, followers.look
+        )
         self.pages = Pages(log, self.gates, kinds)
-        self._sweep = Sweep(log, nodes, clock, self.gates.live)
+        self._sweep = Sweep(log, nodes, self.gates)
         self._background = Background()
+        self._owners = Owners(
+            node=self.node,
+            bus=bus,
+            leases=leases,
+            appender=self._appender,
+            kinds=kinds,
+            live=nodes.live,
+            offer=self._offer,
+            key=digest_key,
+            background=self._background,
+        )
         self._heartbeat = Heartbeat(sign_ins, self._background)
         self.eraser = Eraser(log, self.gates, self._appender, kinds, self._background)
         self.subscriptions = Subscriptions(log, kinds, self.gates, self.pages, positions, presence, self.access)
         self.roster = Roster(kinds, self.gates, self._heartbeat, sign_ins, self._background)
-        nodes.on_come.append(lambda _: self._background.spawn(self._reload_presence(), "presence reload"))
-        nodes.on_gone.append(presence.node_gone)
+        self.teller = Teller(kinds, self.gates, self.subscriptions, self.roster, presence, bus, nodes)
+        self._presence_rounds = PresenceRounds(self.gates, kinds, presence, self.teller, nodes).rounds
+        self._trail_rounds = Rounds("old trails", OldTrails(log, clock).once, every=TIDIED_EVERY)
+        nodes.on_come.append(lambda _: self._reload_presence())
+        nodes.on_gone += [presence.node_gone, self._owners.gone, lambda _: followers.catch_up()]
+        # The others may have struck our people off the lists meanwhile.
+        nodes.on_absence += [
+            bus.announce,
+            lambda: self._background.spawn(self.teller.reload_presence(), "presence reload"),
+        ]
 
     @property
     def ping_every(self) -> float:
@@ -110,8 +148,13 @@ class Hub:
 
     async def start(self) -> None:
         self._appender.start()
-        await self._bus.start(self._hear, self._rejoined)
+        await self._bus.start(self._hear, self._rejoined, on_direct=self._told, on_greeting=self._greeted)
+        self._bus.announce()
+        self._owners.start()
+        self.followers.start()
         self._sweep.start()
+        self._presence_rounds.start()
+        self._trail_rounds.start()
         self._heartbeat.start()
         self.gates.start()
 
@@ -125,7 +168,11 @@ class Hub:
         """Stops after `drain`; what was accepted is made durable first."""
         await self._heartbeat.stop()
         await self._sweep.stop()
+        await self._presence_rounds.stop()
+        await self._trail_rounds.stop()
         self._signals.stop()
+        await self._owners.stop()
+        await self.followers.stop()  # some of them append
         await self._appender.stop()
         await self._background.stop()
         await self.positions.stop()
@@ -138,7 +185,11 @@ class Hub:
     async def append(self, draft: Draft) -> Accepted:
         """Appends for the server itself: rights were checked by whoever calls. Returns when it is durable."""
         kind = self.kinds.of(draft.ch)
-        return await self._appender.submit(draft, kind.entry(draft.kind) if kind else None)
+        entry_kind = kind.entry(draft.kind) if kind else None
+        if entry_kind is not None and entry_kind.scrubs and draft.ref is not None:
+            # What staff delete keeps no words either, however often it is relayed.
+            await self.eraser.entry(draft.ch, draft.ref)
+        return await self._owners.submit(draft, entry_kind)
 
     async def append_as(
         self, principal: Principal, ch: str, id: str, kind: str, body: bytes | msgspec.Raw, ref: int | None
@@ -170,7 +221,7 @@ class Hub:
             if (done := await self._appender.find(draft)) is not None:  # a used id is refused before words go
                 return done
             await self.eraser.entry(ch, target.seq)
-        future = self._appender.submit(draft, entry_kind)
+        future = self._owners.submit(draft, entry_kind)
         if entry_kind.replaces and target is not None:
             self.eraser.watch_edit(ch, target.seq, future)
         if entry_kind.countable:
@@ -198,6 +249,8 @@ class Hub:
 
     async def _admit(self, principal: Principal, access: Access, entry_kind: EntryKind, draft: Draft) -> p.Entry | None:
         """Raises when the draft may not be appended; returns the entry that it refers to."""
+        if access.silenced_until:
+            raise VouchError(Code.SILENCED, retry_after=self._silence_left(access))
         if not access.write:
             raise VouchError(Code.CLOSED)
         target = None
@@ -217,7 +270,18 @@ class Hub:
         return entry
 
     def _durable(self, accepted: Accepted) -> None:
-        self._bus.publish(accepted.ch, p.encode(p.EntryEvent(accepted.ch, accepted.entry)))
+        self.followers.offer(accepted.ch, accepted.entry)
+        gate, alone = self.gates.get(accepted.ch), self._nodes.alone
+        if gate is None and alone:
+            return
+        payload = p.encode(p.EntryEvent(accepted.ch, accepted.entry))
+        if not alone:
+            self._bus.publish(accepted.ch, payload)
+        if gate is not None:
+            gate.offer(accepted.entry, payload)
+
+    def _offer(self, accepted: Accepted) -> None:
+        """Another node has made an entry durable for this one, and tells all the others."""
         if (gate := self.gates.get(accepted.ch)) is not None:
             gate.offer(accepted.entry)
 
@@ -232,7 +296,8 @@ class Hub:
             self.eraser.forget(gate, {entry.ref} | edits)
         effects = self.kinds.effects(gate.ch, entry)
         if effects.erase:
-            self.eraser.forget(gate, {e.seq for e in gate.recent() if e.by in effects.erase})
+            said = {e.seq for e in gate.recent() if e.by in effects.erase and self.kinds.said(gate.ch, e)}
+            self.eraser.forget(gate, said)
         if effects.recheck or effects.drop:
             gate.changed()
         if effects.recheck:
@@ -266,7 +331,7 @@ class Hub:
             return await self.kinds.access(principal, ch)
         key = (principal.kind.value, principal.id)
         known = gate.access.get(key)
-        if isinstance(known, Access):
+        if isinstance(known, Access) and not (known.silenced_until and self._silence_left(known) <= 0):
             return known
         generation = gate.generation
         access = await self.kinds.access(principal, ch)
@@ -275,12 +340,19 @@ class Hub:
             gate.access[key] = access
         return access
 
+    def _silence_left(self, access: Access) -> float:
+        """Seconds."""
+        return round((access.silenced_until - to_ms(self.clock.now())) / 1000, 1)
+
     # ── Signals and positions ───────────────────────────────────────────────────────────────────────────────────────
 
     async def signal(self, principal: Principal, ch: str, kind: str, body: msgspec.Raw) -> None:
         """Passes a signal on to whoever is there."""
-        if not (await self.access(principal, ch)).signal:
+        access = await self.access(principal, ch)
+        if not access.signal:
             raise VouchError(Code.NOT_FOUND)
+        if access.silenced_until:
+            raise VouchError(Code.SILENCED, retry_after=self._silence_left(access))
         channel_kind = self.kinds.of(ch)
         struct = channel_kind.signals.get(kind) if channel_kind else None
         if struct is None:
@@ -297,42 +369,10 @@ class Hub:
         await self.gates.reach(gate, max(read, delivered))
         if max(read, delivered) > gate.delivered:
             raise VouchError(Code.BAD_REQUEST, "This is beyond the newest entry.", field="read")
+        if access.unseen:
+            return
         before = access.first - 1  # what came before one's time does not count as unread
         self.positions.move(principal.id, ch, read=read and max(read, before), delivered=delivered)
-
-    def announce_position(self, event: p.PositionEvent) -> None:
-        self._bus.publish(event.ch, p.encode(event))
-        self._tell_position(event)
-
-    def _tell_position(self, event: p.PositionEvent) -> None:
-        """To everybody in a small channel; in a large one, where all read each message, to the person's own devices."""
-        gate = self.gates.get(event.ch)
-        if gate is not None and len(gate.subscribers) <= POSITIONS_SHOWN:
-            self._tell(event.ch, event)
-        for peer in self.roster.of(event.by):
-            if event.ch in peer.channels and (
-                gate is None or len(gate.subscribers) > POSITIONS_SHOWN or not self.subscriptions.hears(peer, event.ch)
-            ):
-                peer.say(event)
-
-    def tell_presence(self, change: p.Presence) -> None:
-        if change.joined or change.left:
-            self._tell(change.ch, change)
-
-    def publish_presence(self, change: p.Presence) -> None:
-        self._bus.publish(change.ch, p.encode(change))
-
-    def _send_signal(self, event: p.SignalEvent) -> None:
-        self._bus.publish(event.ch, p.encode(event))
-        self._tell(event.ch, event)
-
-    def _tell(self, ch: str, frame: p.ServerFrame) -> None:
-        gate = self.gates.get(ch)
-        if gate is not None and gate.subscribers:
-            data = text_frame(p.encode(frame))
-            for subscriber in tuple(gate.subscribers):  # sending may close a slow one, which then leaves the set
-                if self.subscriptions.hears(subscriber, ch):
-                    subscriber.send(data)
 
     # ── The bus ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -342,26 +382,35 @@ class Hub:
         except msgspec.DecodeError:
             log.warning("the bus brought something that is no frame", ch=ch, node=node)
             return
+        self._nodes.greeted(node)
         gate = self.gates.get(ch)
         if gate is None:
             return
         if isinstance(event, p.EntryEvent):
-            gate.offer(event.entry)
+            gate.offer(event.entry, payload)
         elif isinstance(event, p.Presence):
             if (news := self.presence.heard(node, event)) is not None:
-                self._tell(ch, news)
-        elif isinstance(event, p.PositionEvent):
-            self._tell_position(event)
+                self.teller.presence(news)
+        elif isinstance(event, Moved):
+            self.teller.position(event)
         else:
-            self._tell(ch, event)
+            self.teller.all(ch, event)
+
+    def _greeted(self, node: str) -> None:
+        """A node has come; it learns of this one by the answer."""
+        self._nodes.greeted(node)
+        self._bus.send(node, b"")
+
+    def _told(self, node: str, payload: bytes) -> None:
+        """Something for this node alone; nothing in it is the answer to a greeting."""
+        self._nodes.greeted(node)
+        if payload:
+            self._owners.told(node, payload)
 
     def _rejoined(self) -> None:
+        self._bus.announce()
         self._sweep.hurry()
-        self._background.spawn(self._reload_presence(), "presence reload")
+        self._reload_presence()
 
-    async def _reload_presence(self) -> None:
-        await self.presence.restate()
-        for gate in self.gates:
-            kind = self.kinds.of(gate.ch)
-            if kind is not None and kind.presence and (news := await self.presence.load(gate.ch)) is not None:
-                self.tell_presence(news)
+    def _reload_presence(self) -> None:
+        self._background.spawn(self.teller.reload_presence(), "presence reload")

@@ -17,6 +17,7 @@ import structlog
 from server.clock import Clock
 from server.errors import TRANSIENT, VouchError
 from server.realtime.channels import Draft
+from server.realtime.metrics import OUTBOX_WAITING
 from server.store import Document, Index, Store, StoreError, Tx
 
 SWEEP_EVERY = 5.0  # seconds
@@ -105,6 +106,16 @@ class Outbox:
         """Waits until everything this process has put is appended. For orderly stops and tests."""
         await self._idle.wait()
 
+    async def waiting(self) -> tuple[int, float | None]:
+        """How many entries wait, of all nodes (counted up to 500), and for how many seconds the first of them has."""
+        rows = await self._rows.find({"shard": 0}, {"at": 1}).limit(_PENDING).to_list(_PENDING)
+        return len(rows), _age(rows, self._clock)
+
+    async def aside(self) -> tuple[int, float | None]:
+        """How many entries could never be appended and wait for a person to look at them, and since how long."""
+        rows = await self._rows.find({"shard": -1}, {"at": 1}).limit(_PENDING).to_list(_PENDING)
+        return len(rows), _age(rows, self._clock)
+
     async def _run(self) -> None:
         swept = time.monotonic()
         while True:
@@ -134,13 +145,15 @@ class Outbox:
 
     async def _sweep(self) -> None:
         """Relays whatever waits, of this process or another: each turn takes out what it has seen."""
-        more = True
+        more, waiting = True, 0
         while more:
             rows = await self._rows.find({"shard": 0}, {"ch": 1}).limit(_PENDING).to_list(_PENDING)
+            waiting += len(rows)
             channels = list({row["ch"] for row in rows})
             for start in range(0, len(channels), _AT_ONCE):
                 await _all(self._relay(ch) for ch in channels[start : start + _AT_ONCE])
             more = len(rows) == _PENDING
+        OUTBOX_WAITING.set(waiting)
 
     async def _relay_kicked(self, ch: str) -> None:
         try:
@@ -174,6 +187,11 @@ class Outbox:
                 await self._rows.update_one({"_id": row["_id"]}, {"$set": {"ch": f"aside {ch}", "shard": -1}})
                 continue
             await self._rows.delete_one({"_id": row["_id"]})
+
+
+def _age(rows: Iterable[Document], clock: Clock) -> float | None:
+    oldest = min((row["at"] for row in rows), default=None)
+    return None if oldest is None else max(0.0, (clock.now() - oldest).total_seconds())
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -18,6 +18,8 @@ from server.realtime.protocol import Entry, Page
 PAGE_BYTES = 192 * 1024
 #: How far back the newest countable entry is looked for.
 _LOOK_BACK = 32
+#: The same where these are all about earlier ones.
+_LOOK_BACK_FAR = 400
 
 
 class Pages:
@@ -33,24 +35,47 @@ class Pages:
         """Heads as last saved: some seconds old at most, one query for all."""
         return await self._log.saved_heads(channels)
 
-    async def latest(self, ch: str) -> tuple[Head, Entry | None]:
-        """The head, and the newest countable entry among the last few (else the newest of all)."""
+    async def counts(self, channels: Sequence[str]) -> dict[str, int]:
+        """How many countable entries each has: exact where it is followed here, else as last saved (one query)."""
+        counts = {ch: head.n for ch, head in (await self._log.saved_heads(channels)).items()}
+        for ch in channels:
+            if (gate := self._gates.live(ch)) is not None:
+                counts[ch] = max(gate.n, counts.get(ch, 0))
+        return counts
+
+    async def latest(self, ch: str, first: int = 1) -> tuple[Head, Entry | None]:
+        """The head, and the newest countable entry among the last few (else the newest that modifies none), as somebody
+        sees them who sees the channel from `first` on."""
         head = await self.head(ch)
         gate = self._gates.live(ch)
         recent = gate.recent() if gate is not None else []
-        if (found := _newest_countable(recent)) is None:
-            recent = await self._log.read(ch, max(1, head.seq - _LOOK_BACK), head.seq)
-            found = _newest_countable(recent) or (recent[-1] if recent else None)
+        found: Entry | None = None
+        for back in (_LOOK_BACK, _LOOK_BACK_FAR):
+            if (found := _newest_countable(recent)) is None or found.seq < first:
+                recent = await self._log.read(ch, max(1, head.seq - back), head.seq)
+                found = _newest_countable(recent)
+            if found is None or found.seq < first:  # nobody has said anything, or not for long
+                plain = [e for e in recent if e.seq >= first and not self._kinds.modifies(ch, e.kind)]
+                found = plain[-1] if plain else None
+            if found is not None or head.seq - back <= first:
+                break
         return head, found and await self._as_it_reads_now(ch, found, head)
 
     async def _as_it_reads_now(self, ch: str, entry: Entry, head: Head) -> Entry:
-        """The entry with the body of its last edit."""
+        """The entry with the words of its last edit; what an edit does not speak of stays."""
         if entry.gone or entry.seq == head.seq:
             return entry
-        later = await self._log.modifiers_of(ch, entry.seq)
-        edits = [e for e in later if self._kinds.replaces(ch, e.kind) and not e.gone]
-        newest = max(edits, key=lambda e: e.seq, default=entry)
-        return msgspec.structs.replace(entry, body=newest.body)
+        edits = [edit for edit in await self.replacing(ch, entry.seq) if not edit.gone]
+        kind = self._kinds.of(ch)
+        if not edits or kind is None or (edit := kind.entry(edits[-1].kind)) is None:
+            return entry
+        kept = {name: value for name, value in entry.body.items() if name not in edit.body.__struct_fields__}
+        return msgspec.structs.replace(entry, body=kept | edits[-1].body)
+
+    async def replacing(self, ch: str, seq: int) -> list[Entry]:
+        """The entries that have taken the place of this one's words, in order (its edits)."""
+        later = await self._log.modifiers_of(ch, seq)
+        return sorted((e for e in later if self._kinds.replaces(ch, e.kind)), key=lambda entry: entry.seq)
 
     async def count_at(self, ch: str, seq: int) -> int:
         """`n` at this entry; 0 before the first."""
@@ -78,10 +103,26 @@ class Pages:
             high = head.seq if before is None else min(before - 1, head.seq)
             low = max(high - limit + 1, first, 1)
         HISTORY_READS.inc()
-        entries = _fitting(await self._log.read(ch, low, high), newest=after is None)
+        read = [self._kinds.as_seen(ch, entry, first) for entry in await self._log.read(ch, low, high)]
+        entries = _fitting(read, newest=after is None)
         modifiers = []
         if entries and (high := entries[-1].seq) < head.seq:
             modifiers = self._last_words(ch, await self._log.modifiers(ch, entries[0].seq, high, high))
+        return Page(ch, head.seq, head.n, first, entries, _fitting(modifiers, newest=True))
+
+    async def entry(self, ch: str, seq: int) -> Entry | None:
+        """The entry with this number, as it was said: an edit does not change it."""
+        return await self._log.point(ch, seq)
+
+    async def chosen(self, ch: str, first: int, seqs: Sequence[int]) -> Page:
+        """The entries with these numbers, none below `first`, and all that was done to them."""
+        head = await self.head(ch)
+        wanted = [seq for seq in seqs if first <= seq]
+        if not wanted:
+            return Page(ch, head.seq, head.n, first, [])
+        HISTORY_READS.inc()
+        entries = await self._log.among(ch, wanted)
+        modifiers = self._last_words(ch, await self._log.modifiers_among(ch, wanted))
         return Page(ch, head.seq, head.n, first, entries, _fitting(modifiers, newest=True))
 
     def _last_words(self, ch: str, modifiers: Sequence[Entry]) -> list[Entry]:

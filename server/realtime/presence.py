@@ -1,25 +1,30 @@
 """Who is here: per channel, the persons with an open subscription on any node.
 
 Each node keeps its own counts, tells changes over the bus, and lists its people in a Redis hash per channel, so that a
-node that joins later starts with a snapshot. People of a node whose lease lapses are gone. Without Redis presence
-shrinks to this node's own people; nothing else suffers.
+node that joins later starts with a snapshot. People of a node whose lease lapses are gone. The lists are compared with
+what is so every few seconds, because the bus may lose and Redis be emptied. Without Redis presence shrinks to this
+node's own people; nothing else suffers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
-import redis.asyncio as redis
 import structlog
-from redis.exceptions import RedisError
 
-from server.realtime.protocol import Presence
+from server.realtime.absentees import Absentees
+from server.realtime.protocol import PRESENCE_NAMED, Presence
+from server.redis_url import FAULTS, Client
 
 #: Seconds in which changes of a channel are gathered into one frame.
 GATHER = 0.2
 _EXPIRE = 24 * 3600
+#: Seconds for reading a list, and without reading any after one could not be read.
+_LOAD_WITHIN = 1.0
+_LOAD_PAUSE = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +34,7 @@ class PresenceBoard:
 
     def __init__(
         self,
-        client: redis.Redis | None,
+        client: Client | None,
         node: str,
         live: Callable[[], set[str]],
         tell: Callable[[Presence], None],
@@ -48,6 +53,27 @@ class PresenceBoard:
         #: who left while Redis did not answer, and so is listed still
         self._owed: dict[str, set[str]] = {}
         self._flushing: asyncio.Task[None] | None = None
+        self._absentees = Absentees()
+        self._away_until = 0.0
+
+    def count(self, ch: str) -> int:
+        """How many persons are here."""
+        elsewhere = self._elsewhere.get(ch)
+        return len(self.online(ch)) if elsewhere and any(elsewhere.values()) else len(self._here.get(ch, ()))
+
+    def snapshot(self, ch: str) -> Presence:
+        """What a new subscriber is told."""
+        count = self.count(ch)
+        return Presence(ch, count=count) if count > PRESENCE_NAMED else Presence(ch, online=self.online(ch))
+
+    def shown(self, change: Presence) -> Presence:
+        """What those who are here are told of a change that has happened: names as long as there are few, else how
+        many there are. All names to everybody, each time that somebody comes, would be the square of their number."""
+        count = self.count(change.ch)
+        if count > PRESENCE_NAMED:
+            return Presence(change.ch, count=count)
+        before = count - len(change.joined) + len(change.left)
+        return self.snapshot(change.ch) if before > PRESENCE_NAMED else change
 
     def online(self, ch: str) -> list[str]:
         everybody = set(self._here.get(ch, ()))
@@ -73,30 +99,81 @@ class PresenceBoard:
             del self._here[ch]
 
     async def load(self, ch: str) -> Presence | None:
-        """Reads who is there through other nodes; returns what of it is news here.
+        """Reads who is there through other nodes; returns what of it is news here."""
+        if ch in self._loading or time.monotonic() < self._away_until:
+            return None
+        news = await self._read([ch])
+        return news[0] if news else None
+
+    async def tend(self, channels: Sequence[str]) -> list[Presence]:
+        """Compares these channels' lists with what is so; returns what is news here.
+
+        The bus may have lost what another node told, and Redis what this one has listed.
+        """
+        listed: dict[str, set[str]] = {}
+        news = await self._read([ch for ch in channels if ch not in self._loading], listed)
+        if self._flushing is None:  # else the list is being changed, and the next time is soon enough
+            here = {ch: set(self._here.get(ch, ())) for ch in listed}
+            wrong = [
+                Presence(ch, joined=sorted(here[ch] - people), left=sorted(people - here[ch]))
+                for ch, people in listed.items()
+                if here[ch] != people
+            ]
+            await self._list(wrong)
+            for change in wrong:
+                self._publish(change)
+        return news
+
+    async def _read(self, channels: Sequence[str], own: dict[str, set[str]] | None = None) -> list[Presence]:
+        """`own` is filled with whom the lists name as here through this node.
 
         Other nodes list their people first and tell the bus then, so that whoever has joined the bus before it reads
         misses nobody.
         """
-        if self._redis is None or ch in self._loading:
-            return None
-        heard = self._loading[ch] = []
+        if self._redis is None or not channels:
+            return []
+        heard: dict[str, list[tuple[str, Presence]]] = {ch: [] for ch in channels}
+        self._loading.update(heard)
         try:
-            fields = await self._redis.hkeys(f"presence:{ch}")
-        except (RedisError, OSError):
-            return None
+            async with asyncio.timeout(_LOAD_WITHIN), self._redis.pipeline(transaction=False) as pipe:
+                for ch in channels:
+                    pipe.hkeys(f"presence:{ch}")
+                lists = await pipe.execute()
+        # AttributeError: redis-py's connection has no writer when a time-out of another channel's reading has closed it
+        # while it was being opened.
+        except (*FAULTS, AttributeError):
+            # Whoever opens many channels meanwhile waits once. The bus will notice, and have all of them loaded again.
+            self._away_until = time.monotonic() + _LOAD_PAUSE
+            return []
         finally:
-            del self._loading[ch]
-        before = set(self.online(ch))
-        live, elsewhere = self._live(), dict[str, set[str]]()
-        for field in fields:
-            node, _, person = (field if isinstance(field, str) else field.decode()).partition("|")
-            if node in live:
-                elsewhere.setdefault(node, set()).add(person)
-        self._elsewhere[ch] = elsewhere
+            for ch in channels:
+                del self._loading[ch]
+        news = []
+        for ch, fields in zip(channels, lists, strict=True):
+            listed = _by_node(fields)
+            if own is not None:
+                own[ch] = listed.get(self._node, set())
+            if change := self._adopt(ch, listed, heard[ch]):
+                news.append(change)
+            dead = self._absentees.dead(listed, self._live() | {self._node}, time.monotonic())
+            await self._strike(ch, [f"{node}|{person}" for node in dead for person in listed[node]])
+        return news
+
+    def _adopt(self, ch: str, listed: dict[str, set[str]], heard: list[tuple[str, Presence]]) -> Presence | None:
+        before, live = set(self.online(ch)), self._live()
+        self._elsewhere[ch] = {node: people for node, people in listed.items() if node in live}
         for node, change in heard:
             self._apply(node, change)
         return _difference(ch, before, set(self.online(ch)))
+
+    async def _strike(self, ch: str, fields: list[str]) -> None:
+        """Takes off the list who was there through nodes that were killed."""
+        if self._redis is None or not fields:
+            return
+        try:
+            await self._redis.hdel(f"presence:{ch}", *fields)
+        except FAULTS as fault:
+            log.debug("presence not tidied", fault=type(fault).__name__)
 
     def forget(self, ch: str) -> None:
         """The channel has no gate on this node any more."""
@@ -182,11 +259,20 @@ class PresenceBoard:
                     if change.left:
                         pipe.hdel(key, *(f"{self._node}|{person}" for person in change.left))
                 await pipe.execute()
-        except (RedisError, OSError) as fault:
+        except FAULTS as fault:
             log.debug("presence not listed", fault=type(fault).__name__)
             for change in changes:
                 if change.left:
                     self._owed.setdefault(change.ch, set()).update(change.left)
+
+
+def _by_node(fields: Iterable[bytes | str]) -> dict[str, set[str]]:
+    """Node → persons, of a list whose fields are `node|person`."""
+    listed: dict[str, set[str]] = {}
+    for field in fields:
+        node, _, person = (field if isinstance(field, str) else field.decode()).partition("|")
+        listed.setdefault(node, set()).add(person)
+    return listed
 
 
 def _difference(ch: str, before: set[str], after: set[str]) -> Presence | None:

@@ -26,6 +26,8 @@ MAX_REPLAY = 1_000
 #: How many channels one `subscribe` may name, and how many one connection may hold.
 MAX_CHANNELS_PER_FRAME = 500
 MAX_CHANNELS = 2_000
+#: Where more than so many people are here, presence tells their number only.
+PRESENCE_NAMED = 200
 #: Seconds until a connection must have said `hello`.
 HELLO_WITHIN = 10.0
 
@@ -286,12 +288,17 @@ class SignalEvent(msgspec.Struct, tag_field="t", tag="signal", frozen=True):
 
 
 class Presence(msgspec.Struct, tag_field="t", tag="presence", frozen=True, omit_defaults=True):
-    """Who is here. `online` is a snapshot (after `subscribed`); `joined` and `left` are changes."""
+    """Who is here. `online` is a snapshot (after `subscribed`); `joined` and `left` are changes.
+
+    Where more than PRESENCE_NAMED are here only `count` is told: whoever receives it forgets the names. When there are
+    few enough again, a snapshot names them.
+    """
 
     ch: Channel
     online: list[str] | None = None
     joined: list[str] = []
     left: list[str] = []
+    count: int | None = None
 
 
 class PositionEvent(msgspec.Struct, tag_field="t", tag="position", frozen=True):

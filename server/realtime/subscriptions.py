@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -14,13 +15,14 @@ from server.realtime import protocol as p
 from server.realtime.channels import Access, ChannelKinds
 from server.realtime.entries import EntryLog
 from server.realtime.frames import text_frame
-from server.realtime.gate import Gate
+from server.realtime.gate import Gate, Passed
 from server.realtime.gates import Gates
 from server.realtime.metrics import HISTORY_READS
 from server.realtime.pages import Pages
 from server.realtime.positions import Mark, Positions
 from server.realtime.presence import PresenceBoard
 from server.realtime.roster import Peer
+from server.store import Gathered
 
 _REPLAY_READ = 200
 #: How much is sent of a replay before looking whether the peer keeps up; the allowed backlog is four times as much.
@@ -51,6 +53,7 @@ class Subscriptions:
         #: the subscribers by channel, and those of them who may not signal
         self._followers: dict[str, set[Peer]] = defaultdict(set)
         self._silent: dict[str, set[Peer]] = defaultdict(set)
+        self._missed = Gathered(self._read_missed)
 
     async def subscribe(self, peer: Peer, rid: int, ch: str, after: int | None, *, same_epoch: bool) -> None:
         """Answers `subscribed`, replays what was missed, goes live; raises VouchError when it may not."""
@@ -79,7 +82,7 @@ class Subscriptions:
             )
         )  # fmt: skip
         position = gate.delivered if after is None or gap is not None else after
-        ready: list[bytes] = []  # read from the log and not sent yet
+        ready: list[Passed] = []  # read from the log and not sent yet
         while True:
             # A piece at a time, as fast as the peer takes it: a long replay must not look like a slow reader.
             await peer.drained()
@@ -93,9 +96,9 @@ class Subscriptions:
                     return
                 continue
             if not ready and not gate.covers(position):
-                ready = await self._frames(ch, position + 1, min(gate.delivered, position + _REPLAY_READ))
+                ready = await self._missing(gate, position + 1, min(gate.delivered, position + _REPLAY_READ))
                 continue
-            frames = ready or gate.since(position)
+            frames = [gate.seen(one, access.first) for one in ready] or gate.since(position, access.first)
             piece = _piece(frames)
             if not ready and len(piece) == len(frames):
                 break
@@ -109,7 +112,7 @@ class Subscriptions:
         self.unsubscribe(peer, ch)  # two subscriptions of one peer at once: the later one holds
         for frame in piece:
             peer.send(frame)
-        gate.subscribers.add(peer)
+        gate.subscribe(peer, access.first)
         peer.channels.add(ch)
         self._followers[ch].add(peer)
         if access.signal:
@@ -117,12 +120,24 @@ class Subscriptions:
         else:
             self._silent[ch].add(peer)
 
-    async def _frames(self, ch: str, first: int, last: int) -> list[bytes]:
-        HISTORY_READS.inc()
-        entries = await self._log.read(ch, first, last)
-        if not entries:  # delivered, but not readable yet: whoever asks again finds it
+    async def _missing(self, gate: Gate, first: int, last: int) -> list[Passed]:
+        """Reads entries from the log, unless the ring has them when it comes to it: those who come back together after
+        a restart have all missed the same."""
+        erasures = gate.erasures
+        passed = await self._missed.get((gate.ch, first, last))
+        if not passed:  # delivered, but not readable yet: whoever asks again finds it
             raise VouchError(Code.TRY_LATER)
-        return [text_frame(p.encode(p.EntryEvent(ch, entry))) for entry in entries]
+        if gate.erasures == erasures:  # else it might bring words back that were erased while it was read
+            gate.remember(passed)
+        return list(passed)
+
+    async def _read_missed(self, wanted: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int, int], list[Passed]]:
+        async def read(ch: str, first: int, last: int) -> list[Passed]:
+            HISTORY_READS.inc()
+            entries = await self._log.read(ch, first, last)
+            return [Passed(entry, text_frame(p.encode(p.EntryEvent(ch, entry)))) for entry in entries]
+
+        return dict(zip(wanted, await asyncio.gather(*(read(*want) for want in wanted)), strict=True))
 
     async def _mark(self, person: str, ch: str, first: int) -> Mark:
         """A person's positions; what came before `first`, their first entry, does not count as unread."""
@@ -145,12 +160,16 @@ class Subscriptions:
         if not self._followers[ch]:
             del self._followers[ch]
         if (gate := self._gates.get(ch)) is not None:
-            gate.subscribers.discard(peer)
+            gate.unsubscribe(peer)
             gate.idle_since = time.monotonic()
         if self.hears(peer, ch):
             self._hide(peer, ch)
         else:
             self._speak_again(peer, ch)
+
+    def all_hear(self, ch: str) -> bool:
+        """Whether `hears` is true of every subscriber."""
+        return ch not in self._silent
 
     def hears(self, peer: object, ch: str) -> bool:
         """Whether signals, presence and positions of others reach this subscriber: those who may signal hear them."""
@@ -182,7 +201,7 @@ class Subscriptions:
         kind = self._kinds.of(ch)
         if kind is not None and kind.presence:
             self._presence.enter(ch, peer.principal.id)
-            peer.say(p.Presence(ch, online=self._presence.online(ch)))
+            peer.say(self._presence.snapshot(ch))
 
     def _hide(self, peer: Peer, ch: str) -> None:
         kind = self._kinds.of(ch)

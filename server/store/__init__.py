@@ -14,6 +14,8 @@ from server.store.client import (
     Unavailable,
 )
 from server.store.encoding import Encoded, Unstorable, encoded
+from server.store.gathering import Gathered
+from server.store.numbered import Numbered
 
 __all__ = [
     "BulkFault",
@@ -21,7 +23,9 @@ __all__ = [
     "Document",
     "Duplicate",
     "Encoded",
+    "Gathered",
     "Index",
+    "Numbered",
     "Store",
     "StoreError",
     "Tx",

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC
 from typing import Any, TypeVar
 
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
+from bson.int64 import Int64
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorCollection
 from pymongo import IndexModel
 from pymongo.errors import (
@@ -36,8 +37,21 @@ StoreError = PyMongoError
 #: The database cannot be reached at the moment; handlers answer `unavailable`.
 Unavailable = ConnectionFailure
 
+#: what MongoDB answers when an index has the same name or keys and other options
+_OTHER_OPTIONS = frozenset({85, 86})
 _DURABLE = WriteConcern(w="majority", j=True)
-_CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+
+
+class _Plain(TypeDecoder):
+    """The driver gives large integers a class of their own, which msgspec cannot encode."""
+
+    bson_type = Int64
+
+    def transform_bson(self, value: int) -> int:
+        return int(value)
+
+
+_CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_Plain()]))
 
 
 class Index:
@@ -89,9 +103,10 @@ class Store:
                 document_class=dict,
                 serverSelectionTimeoutMS=round(timeout * 1000),
                 connectTimeoutMS=5_000,
+                # A server that has stopped (not died) takes requests and answers none.
+                socketTimeoutMS=15_000,
                 tz_aware=True,
                 maxPoolSize=64,
-                retryWrites=True,
                 retryReads=True,
                 appname="vouch",
             )
@@ -123,8 +138,8 @@ class Store:
             raise StartupError("database_unreachable", f"The database does not answer: {line}.") from None
 
     async def ping(self) -> None:
-        """Raises `Unavailable` when the database cannot be reached."""
-        await self._database.command("ping")
+        """Raises StoreError when the database cannot be read: one with a broken disk still answers a plain ping."""
+        await self._database.get_collection("meta").find_one({"_id": "epoch"}, {"_id": 1})
 
     def close(self) -> None:
         self._client.close()
@@ -137,7 +152,21 @@ class Store:
         return self._database.get_collection(name)
 
     async def ensure_indexes(self, name: str, indexes: Sequence[Index]) -> None:
-        await self.collection(name).create_indexes([index.model for index in indexes])
+        """Makes those that are missing; one that an earlier version has made with other options is made anew."""
+        collection = self.collection(name)
+        try:
+            await collection.create_indexes([index.model for index in indexes])
+        except OperationFailure as fault:
+            if fault.code not in _OTHER_OPTIONS:
+                raise
+            for index in indexes:
+                try:
+                    await collection.create_indexes([index.model])
+                except OperationFailure as differing:
+                    if differing.code not in _OTHER_OPTIONS:
+                        raise
+                    await collection.drop_index(index.model.document["name"])
+                    await collection.create_indexes([index.model])
 
     async def transact(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """Runs `body` in a transaction and returns its result; runs it again on a transient conflict.

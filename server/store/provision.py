@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 _TIMEOUT_MS = 10_000
 _ALREADY_EXISTS = 51003
+_INTERNAL_ERROR = 1
 
 
 def create_user(uri: str, name: str, password: str) -> None:
@@ -30,3 +32,25 @@ def accepts(uri: str) -> bool:
         except OperationFailure:
             return False
     return True
+
+
+class Probe:
+    """Asks a database again and again whether it can read what it keeps; belongs to one event loop."""
+
+    def __init__(self, uri: str) -> None:
+        self._client: AsyncIOMotorClient[dict[str, object]] = AsyncIOMotorClient(
+            uri, serverSelectionTimeoutMS=_TIMEOUT_MS, socketTimeoutMS=_TIMEOUT_MS, maxPoolSize=1
+        )
+
+    async def broken(self) -> bool:
+        """True when it answers that something inside it is broken. One that does not answer is not judged."""
+        try:
+            await self._client.get_database("admin").get_collection("probe").find_one({"_id": 0})
+        except OperationFailure as fault:
+            return fault.code == _INTERNAL_ERROR
+        except PyMongoError:
+            return False
+        return False
+
+    def close(self) -> None:
+        self._client.close()

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
-from scripts.benchmarks import BENCHES, __main__, durable, named, processes
+from scripts.benchmarks import BENCHES, __main__, named, processes
 from scripts.benchmarks.readings import Plan, Reading, percentile, summarise
 
 
@@ -102,8 +104,41 @@ def test_pinning_is_undone() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_durable_measures_the_real_server() -> None:
-    readings = {reading.metric: reading.value for reading in durable.measure("vouch", Plan(rounds=1, seconds=0.5))}
-    assert set(readings) == {"sustained_per_s", "per_cpu_s", "ack_p50_ms", "ack_p99_ms"}
-    assert readings["sustained_per_s"] > 10
-    assert 0 < readings["ack_p50_ms"] <= readings["ack_p99_ms"]
+def test_one_subject_can_be_measured_alone() -> None:
+    bench = Sample()
+    __main__.take_turns(bench, Plan(rounds=2), "peer")
+    assert bench.turns == ["peer"] * 2
+
+
+def test_a_subject_that_a_bench_does_not_have_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        __main__.main(["durable", "--subject", "picows"])
+    assert "durable measures vouch" in capsys.readouterr().err
+
+
+def test_who_is_missing_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(__main__, "missing", lambda name: "it is not here" if name == "picows" else None)
+    assert __main__.present(("vouch", "tornado", "picows")) == ["vouch", "tornado"]
+    assert "left out: picows, because it is not here" in capsys.readouterr().err
+
+
+def test_what_nobody_reads_is_with_the_kernel() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client, listening.accept()[0] as server:
+            client.settimeout(10)
+            assert processes.unsent_bytes(port) == 0
+            server.setblocking(False)
+            sent = 0
+            with suppress(BlockingIOError):
+                while True:
+                    sent += server.send(b"x" * 65_536)
+            assert 0 < processes.unsent_bytes(port) <= sent
+            while sent:
+                sent -= len(client.recv(1_000_000))
+            deadline = time.monotonic() + 20
+            while processes.unsent_bytes(port):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)

@@ -99,13 +99,13 @@ async def circle(url: str, people: int) -> list[Account]:
     return accounts
 
 
-async def read_log(url: str, account: Account, ch: str) -> list[Logged]:
-    """The whole channel as one of its members reads it, page by page from the first entry."""
+async def read_log(url: str, account: Account, ch: str, after: int = 0) -> list[Logged]:
+    """The channel behind a number as one of its members reads it, page by page."""
     entries: list[Logged] = []
+    conversation = ch.partition(":")[2]
     while True:
-        after = entries[-1].seq if entries else 0
-        conversation = ch.partition(":")[2]
-        path = f"/conversations/{conversation}/entries?after={after}&limit={_PAGE}"
+        last = entries[-1].seq if entries else after
+        path = f"/conversations/{conversation}/entries?after={last}&limit={_PAGE}"
         page = await call(url, "GET", path, token=account.token)
         if not page["entries"]:
             return entries

@@ -69,6 +69,9 @@ class Verdict:
     sent: int = 0
     acknowledged: int = 0
     seen: int = 0
+    #: devices that followed at least one channel to the end
+    members: int = 0
+    channels: int = 0
     counts: Counter[tuple[Fault, str, str]] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
 
@@ -83,10 +86,19 @@ class Verdict:
     def totals(self) -> dict[str, int]:
         return {fault.value: self.total(fault) for fault in Fault}
 
-    def __str__(self) -> str:
+    @property
+    def line(self) -> str:
+        """The totals of all channels and members."""
         counts = ", ".join(f"{count} {fault}" for fault, count in self.totals().items())
-        head = f"{self.sent} sent, {self.acknowledged} acknowledged, {self.seen} seen: {counts}"
-        return "\n".join([head, *self.examples])
+        return (
+            f"{self.sent} messages sent, {self.acknowledged} acknowledged, {self.seen} delivered "
+            f"to {self.members} members of {self.channels} channels: {counts}"
+        )
+
+    def __str__(self) -> str:
+        """The totals, then what is wrong by channel and member, then the first examples."""
+        counts = [f"{count} {fault}: {ch} {who}" for (fault, ch, who), count in sorted(self.counts.items())]
+        return "\n".join([self.line, *counts, *self.examples])
 
 
 class Checker:
@@ -105,6 +117,9 @@ class Checker:
         self._strange: list[tuple[str, str, str]] = []
         self._seen: dict[tuple[str, str], list[Logged]] = defaultdict(list)
         self._from: dict[tuple[str, str], int] = {}
+        self._last: dict[tuple[str, str], int] = {}
+        #: one object for all that were shown the same: a long run is a hundred thousand entries times their readers
+        self._shared: dict[tuple[str, int], Logged] = {}
 
     # ── While it runs ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -125,15 +140,24 @@ class Checker:
 
     def watches(self, ch: str, who: str, after: int) -> None:
         """A member follows the channel from here to the end of the run, across all its connections."""
-        self._from[ch, who] = after
+        self._from[ch, who] = self._last[ch, who] = after
         self._seen[ch, who] = []
 
     def saw(self, ch: str, who: str, entry: Logged) -> None:
-        self._seen[ch, who].append(entry)
+        shared = self._shared.setdefault((ch, entry.seq), entry)
+        self._seen[ch, who].append(shared if shared == entry else entry)
+        self._last[ch, who] = max(self._last[ch, who], entry.seq)
 
     def last_seen(self, ch: str, who: str) -> int:
-        seen = self._seen[ch, who]
-        return max((entry.seq for entry in seen), default=self._from[ch, who])
+        """The highest number that the member was shown."""
+        return self._last[ch, who]
+
+    def heads(self) -> dict[str, int]:
+        """The highest number of each channel that anybody was told."""
+        heads: Counter[str] = Counter()
+        for sent in self._sent.values():
+            heads[sent.ch] = max(heads[sent.ch], *sent.acked, 0)
+        return heads
 
     # ── Afterwards ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,6 +167,8 @@ class Checker:
             sent=len(self._sent),
             acknowledged=sum(bool(sent.acked) for sent in self._sent.values()),
             seen=sum(map(len, self._seen.values())),
+            members=len({who for _, who in self._seen}),
+            channels=len(logs),
         )
         for ch, by, what in self._strange:
             verdict.add(Fault.INVENTED, ch, by, what)

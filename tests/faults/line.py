@@ -30,8 +30,11 @@ class Line:
         await self.until("welcome")
         if self._channels:
             await self.say(t="subscribe", rid=1, channels=[{"ch": ch, "after": 0} for ch in self._channels])
-            for ch in self._channels:
-                await self.until("presence", ch=ch)
+            missing = set(self._channels)
+            while missing:
+                frame = await self.until("presence")
+                if "online" in frame:
+                    missing.discard(frame["ch"])
         return self
 
     async def __aexit__(

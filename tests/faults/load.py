@@ -11,24 +11,33 @@ import json
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tornado.httpclient import HTTPClientError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tests.faults.accounts import Account, circle, direct, group, logged, read_log
 from tests.faults.checker import Checker, Verdict
+from tests.faults.line import Line
 
 Frame = dict[str, Any]
 
 #: A member that has this much unacknowledged stops talking: repeating it stays within the allowance of frames.
 _OUTBOX = 100
+#: Unanswered messages that a member has on the wire: the server reads no further than 64, and what it has not read when
+#: the connection breaks must not come behind what is repeated on the next one.
+_WINDOW = 60
 #: Seconds without any answer to something written after which a member connects anew.
 _PATIENCE = 8.0
+#: Seconds after which, on the average, a member goes to the next node without a reason, as people who move do.
+_RESTLESS = 12.0
 _TRANSIENT = frozenset({"try_later", "too_often", "unavailable", "internal"})
-_LOST = (OSError, WebSocketException, TimeoutError, EOFError)
+#: what a connection, or a page asked for beside it, ends with
+_LOST = (OSError, WebSocketException, TimeoutError, EOFError, HTTPClientError)
 
 
 @dataclass
@@ -71,7 +80,9 @@ class Member:
         self._checker = checker
         self._random = random
         self._queue: deque[str] = deque()
+        self._unanswered: set[str] = set()
         self._wake = asyncio.Event()
+        self._url = self.socket_urls[0]
         self._epoch: str | None = None
         self._live: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,10 +122,12 @@ class Member:
         for pending in self.outbox.values():
             pending.written = None
         self._queue = deque(self.outbox)
+        self._unanswered.clear()
         while True:
-            while self._queue:
+            while self._queue and len(self._unanswered) < _WINDOW:
                 pending_or_acked = self.outbox.get(self._queue.popleft())
                 if pending_or_acked is not None:
+                    self._unanswered.add(pending_or_acked.id)
                     await self._write_one(socket, pending_or_acked)
             self._wake.clear()
             await self._wake.wait()
@@ -132,10 +145,10 @@ class Member:
     async def _stay(self) -> None:
         turn = 0
         while True:
-            url = self.socket_urls[turn % len(self.socket_urls)]
+            self._url = self.socket_urls[turn % len(self.socket_urls)]
             try:
                 async with connect(
-                    url,
+                    self._url,
                     proxy=None,
                     compression=None,
                     ping_interval=None,
@@ -159,22 +172,31 @@ class Member:
         self._live = set()
         await self._subscribe(socket, self.channels)
         writer = asyncio.create_task(self._write(socket))
+        stays = self._random.expovariate(1 / _RESTLESS) if len(self.socket_urls) > 1 else float("inf")
+        leaves = time.monotonic() + stays
         try:
-            while True:
-                try:
-                    frame = json.loads(await asyncio.wait_for(socket.recv(), 1.0))
-                except TimeoutError:
-                    frame = None
+            while self._unanswered or time.monotonic() < leaves:
+                frame: Frame | None = None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):  # wait_for would now and then swallow a cancellation
+                        frame = json.loads(await socket.recv())
                 if frame is not None:
                     await self._hear(socket, frame)
                 if writer.done():
                     writer.result()
                 oldest = min((p.written for p in self.outbox.values() if p.written is not None), default=None)
                 if oldest is not None and time.monotonic() - oldest > _PATIENCE:
+                    self._give_up()
                     return
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
+
+    def _give_up(self) -> None:
+        """Leaves a connection that is silent. What it leaves unanswered may be refused there without being heard, and
+        what was written after it be taken: only an answer would tell, so all of it gives up its place in the order."""
+        for id in self._unanswered:
+            self._checker.refused(self.account.id, id)
 
     async def _subscribe(self, socket: ClientConnection, channels: Sequence[str]) -> None:
         wants = [{"ch": ch, "after": self._checker.last_seen(ch, self.who)} for ch in channels]
@@ -187,7 +209,7 @@ class Member:
             case "subscribed":
                 self._live.add(frame["ch"])
                 if (gap := frame.get("gap")) is not None:
-                    await self._refetch(frame["ch"], gap)
+                    await self._refetch(frame["ch"], gap, frame["head"])
                 if len(self._live) == len(self.channels):
                     self.connected.set()
             case "entry":
@@ -199,6 +221,7 @@ class Member:
                 await self._subscribe(socket, [frame["ch"]])
             case "error" if frame["code"] in _TRANSIENT and frame.get("id") in self.outbox:
                 self._checker.refused(self.account.id, frame["id"])
+                self._answered(frame["id"])
                 asyncio.get_running_loop().call_later(frame.get("retry_after", 0.1), self._again, frame["id"])
             case "error" if frame.get("id") in self.outbox or frame.get("id") is None:
                 self.surprises.append(json.dumps(frame))
@@ -211,21 +234,25 @@ class Member:
         pending = self.outbox.pop(frame["id"], None)
         if pending is not None and pending.written is not None:
             self.delays.append(now - pending.written)
+        self._answered(frame["id"])
+
+    def _answered(self, id: str) -> None:
+        self._unanswered.discard(id)
+        self._wake.set()
 
     def _again(self, id: str) -> None:
         self._queue.append(id)
         self._wake.set()
 
-    async def _refetch(self, ch: str, gap: str) -> None:
-        """Fetches what the server does not replay. What comes over the socket meanwhile waits in its buffer, and begins
-        where the pages end or before."""
-        if gap != "behind":
-            self.surprises.append(f"gap {gap} in {ch} after {self._checker.last_seen(ch, self.who)}")
-            return
+    async def _refetch(self, ch: str, gap: str, head: int) -> None:
+        """Fetches what the server does not replay, up to the number from which the subscription is live."""
         last = self._checker.last_seen(ch, self.who)
-        http = self.socket_urls[0].replace("ws://", "http://").removesuffix("/api/v1/socket")
-        for entry in await read_log(http, self.account, ch):
-            if entry.seq > last:
+        if gap != "behind":
+            self.surprises.append(f"gap {gap} in {ch} after {last}")
+            return
+        http = self._url.replace("ws://", "http://").removesuffix("/api/v1/socket")
+        for entry in await read_log(http, self.account, ch, last):
+            if entry.seq <= head:
                 self._checker.saw(ch, self.who, entry)
 
 
@@ -271,6 +298,27 @@ class Crowd:
         async with asyncio.timeout(seconds):
             await asyncio.gather(*(member.connected.wait() for member in self.members))
 
+    async def seen_everywhere(self, seconds: float = 45.0) -> None:
+        """Waits until each node shows everybody as present in all their channels: nobody is forgotten, nobody is left
+        over. The first person, who is in every channel, looks."""
+        watcher = self._accounts[0]
+        differs: dict[str, str] = {}
+        try:
+            async with asyncio.timeout(seconds):
+                for url in self.members[0].socket_urls:
+                    missing = {ch: {member.id for member in members} for ch, members in self._channels.items()}
+                    while missing:
+                        async with Line(url, watcher.token, *missing) as line:
+                            online = {frame["ch"]: set(frame["online"]) for frame in line.heard if "online" in frame}
+                        differs = {
+                            ch: f"{url}: forgotten {sorted(ids - online[ch])}, left over {sorted(online[ch] - ids)}"
+                            for ch, ids in missing.items()
+                            if online[ch] != ids
+                        }
+                        missing = {ch: missing[ch] for ch in differs}
+        except TimeoutError:
+            raise AssertionError(f"presence differs after {seconds} s: {differs}") from None
+
     async def settle(self, url: str, seconds: float = 30.0) -> Verdict:
         """Stops the talk, waits until everything is acknowledged and seen, reads the logs and judges."""
         for member in self.members:
@@ -278,17 +326,21 @@ class Crowd:
         deadline = time.monotonic() + seconds
         while any(member.outbox for member in self.members) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
+        # A node that has not heard of an entry yet shows pages without it: read when all have heard of all.
+        while self._behind(self.checker.heads()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
         logs = {ch: await read_log(url, members[0], ch) for ch, members in self._channels.items()}
         while self._behind({ch: len(entries) for ch, entries in logs.items()}) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.3)  # for what should not come any more
-        for member in self.members:
-            await member.stop()
+        await self.leave()
         return self.checker.judge(logs)
 
     def _behind(self, heads: dict[str, int]) -> bool:
         return any(
-            self.checker.last_seen(ch, member.who) < heads[ch] for member in self.members for ch in member.channels
+            self.checker.last_seen(ch, member.who) < heads.get(ch, 0)
+            for member in self.members
+            for ch in member.channels
         )
 
     async def leave(self) -> None:

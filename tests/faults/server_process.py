@@ -16,6 +16,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
+_AGAIN_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 
@@ -30,10 +31,11 @@ def free_port() -> int:
 class ServerProcess:
     """`python -m server serve` on one port and data directory, started as often as a test wants.
 
-    `environ` are settings besides (VOUCH_…). What all its lives printed is in `log`.
+    `environ` are settings besides (VOUCH_…); `clock` is the file that turns its clock (tests/faults/turned.py), None
+    leaves it alone. What all its lives printed is in `log`.
     """
 
-    def __init__(self, directory: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, directory: Path, environ: Mapping[str, str] | None = None, *, clock: Path | None = None) -> None:
         self.directory = directory
         self.port = free_port()
         self.log = directory.with_name(directory.name + ".log")
@@ -43,6 +45,9 @@ class ServerProcess:
             "VOUCH_LOG_LEVEL": "warning",
             **(environ or {}),
         }
+        module = ["server"] if clock is None else ["tests.faults.turned", str(clock)]
+        words = ["serve", "--port", str(self.port), "--data-dir", str(directory)]
+        self._command = [sys.executable, "-m", *module, *words]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,23 +63,23 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self) -> None:
-        """Returns when it is ready to serve."""
-        command = [sys.executable, "-m", "server", "serve", "--port", str(self.port)]
+    async def start(self, *, again: bool = False) -> None:
+        """Returns when it is ready to serve. `again`: started anew when it ends before, as a service manager does."""
+        self._spawn()
+        deadline = time.monotonic() + (_AGAIN_SECONDS if again else _START_SECONDS)
+        while not await self.ready():
+            assert time.monotonic() < deadline, f"the server is not ready:\n{self.printed()[-2000:]}"
+            assert self._process is not None
+            if self._process.poll() is not None:
+                assert again, f"the server ended while it started:\n{self.printed()[-2000:]}"
+                self._spawn()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _spawn(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--data-dir", str(self.directory)],
-                cwd=ROOT,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                self._command, cwd=ROOT, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + _START_SECONDS
-        while not await self.ready():
-            assert self._process.poll() is None, f"the server ended while it started:\n{self.printed()[-2000:]}"
-            assert time.monotonic() < deadline, f"the server is not ready:\n{self.printed()[-2000:]}"
-            await asyncio.sleep(_POLL_SECONDS)
 
     async def ready(self) -> bool:
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.faults.checker import SYSTEM, Checker, Fault, Logged, Verdict
@@ -203,6 +203,7 @@ PLANTED: dict[Callable[[Run], None], Fault] = {
 }
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.integers())
 def test_a_faultless_run_has_no_faults(seed: int) -> None:
     verdict = Run(seed).judge()
@@ -211,6 +212,7 @@ def test_a_faultless_run_has_no_faults(seed: int) -> None:
 
 
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+@settings(deadline=None)
 @given(seed=st.integers())
 def test_a_planted_fault_is_counted_as_what_it_is(plant: Callable[[Run], None], seed: int) -> None:
     run = Run(seed)
@@ -237,3 +239,26 @@ def test_faults_are_counted_by_channel_and_person() -> None:
     run = Run(2)
     hide_one_from_a_member(run)
     assert dict(run.judge().counts) == {(Fault.HOLES, CH, WHO): 1}
+
+
+def test_the_totals_are_one_line_and_the_faults_stand_below_it() -> None:
+    run = Run(3)
+    assert str(run.judge()) == run.judge().line
+    assert run.judge().line == (
+        f"60 messages sent, 57 acknowledged, {sum(map(len, run.seen.values()))} delivered to 3 members of 2 channels: "
+        "0 lost, 0 duplicated, 0 reordered, 0 invented, 0 holes, 0 miscounted"
+    )
+    show_one_twice(run)
+    line, counted, example = str(run.judge()).splitlines()
+    assert "1 duplicated" in line
+    assert counted == f"1 duplicated: {CH} {WHO}"
+    assert "saw" in example
+
+
+def test_the_highest_number_that_anybody_was_told_is_known_while_it_runs() -> None:
+    checker = Checker()
+    for n, ch in enumerate((CHANNELS[0], CHANNELS[0], CHANNELS[1])):
+        checker.sends(ch, WHO, f"id{n}", "word", float(n))
+    checker.acknowledged(CHANNELS[0], WHO, "id0", 7, 5.0)
+    checker.acknowledged(CHANNELS[0], WHO, "id1", 6, 5.0)
+    assert checker.heads() == {CHANNELS[0]: 7, CHANNELS[1]: 0}

@@ -16,12 +16,14 @@ from server.keys import Keys
 from server.principals import Kind, Principal
 from server.realtime import appender as appender_module
 from server.realtime import bus as bus_module
+from server.realtime import lane as lane_module
 from server.realtime import protocol as p
-from server.realtime.appender import Accepted, Appender
+from server.realtime.appender import Appender
 from server.realtime.bus import RedisBus
 from server.realtime.channels import Access, Draft, EntryKind
 from server.realtime.entries import EntryLog, Head
 from server.realtime.gate import Gate
+from server.realtime.lane import Accepted
 from server.realtime.presence import PresenceBoard
 from server.realtime.protocol import Entry, Presence
 from server.services import Services
@@ -59,6 +61,9 @@ class Peer:
     def send(self, frame: bytes) -> None:
         self.frames.append(frame)
 
+    def transmit(self, frame: bytes) -> None:
+        self.frames.append(frame)
+
     def beat(self) -> None: ...
 
     def close(self, code: p.Close, *, retry_after: float | None = None) -> None: ...
@@ -79,12 +84,15 @@ async def test_a_subscriber_that_leaves_while_it_is_told_takes_nobody_with_it() 
 
     class Leaving:
         def send(self, frame: bytes) -> None:
-            gate.subscribers.discard(self)
+            gate.unsubscribe(self)
+
+        def transmit(self, frame: bytes) -> None:
+            gate.unsubscribe(self)
 
     async def nothing(ch: str, first: int, last: int) -> list[Entry]:
         return []
 
-    gate = Gate(CH, nothing, lambda _, __: None)
+    gate = Gate(CH, nothing, lambda _, __: None, Gate.flush)
     gate.open_at(0, 0)
     others = [Peer() for _ in range(20)]
     gate.subscribers.update(others, [Leaving() for _ in range(5)])
@@ -102,7 +110,7 @@ async def test_what_was_announced_is_fetched_though_it_could_not_be_held(monkeyp
         return [entry(seq) for seq in range(first, last + 1)]
 
     passed: list[int] = []
-    gate = Gate(CH, read, lambda _, e: passed.append(e.seq))
+    gate = Gate(CH, read, lambda _, e: passed.append(e.seq), Gate.flush)
     for seq in range(1, 11):
         gate.offer(entry(seq))
     gate.open_at(0, 0)
@@ -119,7 +127,7 @@ async def test_a_number_that_never_comes_is_asked_for_ever_more_rarely() -> None
         reads += 1
         return []
 
-    gate = Gate(CH, read, lambda _, __: None)
+    gate = Gate(CH, read, lambda _, __: None, Gate.flush)
     gate.open_at(0, 0)
     gate.offer(entry(7))
     await asyncio.sleep(1.0)
@@ -273,13 +281,13 @@ async def test_a_head_in_use_makes_no_room_for_another(
 ) -> None:
     """With more channels than heads are kept, reading the head of one threw out that of another in the same batch,
     and the whole batch was refused."""
-    monkeypatch.setattr(appender_module, "_HEADS_KEPT", 4)
+    monkeypatch.setattr(lane_module, "_HEADS_KEPT", 4)
     monkeypatch.setattr(appender_module, "LANES", 1)
     store = Store(settings.mongodb_uri, settings.database)
     log = EntryLog(store)
     await log.ensure_indexes()
     durable: list[Accepted] = []
-    appender = Appender(log, SystemClock(), "n_1", keys.blind, durable.append)
+    appender = Appender(log, SystemClock(), "n_1", keys.digest, durable.append)
     appender.start()
     try:
         for n in range(4):
@@ -296,7 +304,7 @@ async def test_a_hint_beyond_the_log_does_not_begin_it_anew(settings: Settings) 
     store = Store(settings.mongodb_uri, settings.database)
     log = EntryLog(store)
     await log.ensure_indexes()
-    row = {"_id": "p_1:a", "ch": CH, "seq": 1, "n": 1, "at": SystemClock().now(), "node": "n_1"}
+    row = {"_id": "p_1:a", "ch": CH, "seq": 1, "n": 1, "at": SystemClock().now()}
     await log.insert([row])
     try:
         assert (await log.head(CH, Head(900, 900))).seq == 1

@@ -18,9 +18,11 @@ from pymongo.errors import AutoReconnect
 from server.clock import SystemClock
 from server.errors import Code, VouchError
 from server.realtime import appender as appender_module
-from server.realtime.appender import Accepted, Appender
+from server.realtime import lane as lane_module
+from server.realtime.appender import Appender
 from server.realtime.channels import Draft, EntryKind
 from server.realtime.entries import EntryLog
+from server.realtime.lane import Accepted
 from server.settings import Settings
 from server.store import Document, Encoded, Store
 from tests.conftest import Run
@@ -212,7 +214,7 @@ async def test_a_poisonous_entry_is_refused_alone(store: Store, body: dict[str, 
 
 
 async def test_a_full_queue_says_try_later_and_loses_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(appender_module, "QUEUE_ENTRIES", 10)
+    monkeypatch.setattr(lane_module, "QUEUE_ENTRIES", 10)
     node = Node(EntryLog(store))
     results = await asyncio.gather(
         *(node.append(draft("conv:a", f"id{n:020}")) for n in range(40)), return_exceptions=True

@@ -20,7 +20,7 @@ from server.realtime.connection import MAX_BACKLOG, Connection
 from server.services import Services
 from tests.conftest import Run
 
-PERSON = Principal(Kind.PERSON, id="p_" + "0" * 20, session="s_" + "0" * 20)
+PERSON = Principal(Kind.PERSON, id="p_" + "0" * 20, session="")
 HELLO = '{"t":"hello","v":1}'
 
 
@@ -34,11 +34,12 @@ class FakeSocket:
         self.closed: tuple[int, str] | None = None
         self.aborted = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         if self.stuck:
             self.backlog += len(data)
         else:
             self.data += data
+        return self.backlog == 0
 
     async def drained(self) -> None:
         return
@@ -316,6 +317,7 @@ async def test_frames_of_one_tick_leave_in_one_write(services: Services) -> None
 
 
 async def test_a_forgotten_session_is_noticed_by_the_check(services: Services) -> None:
-    connection, socket = await signed_in(services)  # its session is in no database
+    connection, socket = await signed_in(services)
+    connection.principal = Principal(Kind.PERSON, id=PERSON.id, session="s_" + "0" * 20)  # in no database
     await services.hub._heartbeat._check([connection])
     assert socket.closed == (p.Close.SIGNED_OUT, "signed_out")

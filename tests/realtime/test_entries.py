@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from server.realtime.entries import EntryLog, Head
+from server.realtime.entries import DELETED_AT_ONCE, EntryLog, Head
+from server.realtime.old_trails import OldTrails
+from server.realtime.trail import KEPT, Trail
 from server.settings import Settings
 from server.store import Document, Store
+from tests.chat.conftest import HandClock
 from tests.conftest import Run
 
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
@@ -28,7 +31,6 @@ def row(seq: int, **more: Any) -> Document:
         "kind": "message",
         "body": {"text": f"word {seq}"},
         "digest": b"",
-        "node": "n_1",
         **more,
     }
 
@@ -87,7 +89,43 @@ async def test_scrubbing_erases_words_and_keeps_numbers(log: EntryLog) -> None:
     assert [e.seq for e in found] == [2, 3, 4, 5]
 
 
-async def test_a_window_tells_what_a_node_wrote(log: EntryLog) -> None:
-    window = await log.written_by("n_1", AT + timedelta(seconds=10), AT + timedelta(seconds=13))
-    assert sorted(window) == [("conv:a", 10), ("conv:a", 11), ("conv:a", 12)]
-    assert await log.written_by("n_2", AT, AT + timedelta(hours=1)) == []
+async def test_a_trail_is_read_on_in_pieces_and_lies_in_no_channels_way(log: EntryLog) -> None:
+    trail = Trail("n_1", 0)
+    for seq in range(1, 101):
+        await log.insert([row(LENGTH + seq), trail.row(AT, [("conv:a", LENGTH + seq), ("conv:b", 1)])])
+        trail.written()
+    assert trail.last == 100
+    first = await log.trail(trail.ch, 1)
+    assert [r["seq"] for r in first] == list(range(1, 65))
+    assert first[0]["wrote"] == [["conv:a", LENGTH + 1], ["conv:b", 1]]
+    assert [r["seq"] for r in await log.trail(trail.ch, 65)] == list(range(65, 101))
+    assert await log.trail(trail.ch, 101) == []
+    assert (await log.head("conv:a")).seq == LENGTH + 100
+
+
+async def test_what_is_old_of_a_trail_is_deleted_and_nothing_else(log: EntryLog) -> None:
+    clock, trail, count = HandClock(), Trail("n_1", 0), DELETED_AT_ONCE + 20
+    old = OldTrails(log, clock)
+    await old.once()
+    rows = [row(LENGTH + 1)]
+    for _ in range(count):
+        rows.append(trail.row(clock.now(), [("conv:a", LENGTH + 1)]))
+        trail.written()
+    await log.insert(rows)
+    clock.pass_by(hours=7)
+    await log.insert([trail.row(clock.now(), [("conv:a", 1)])])
+    clock.pass_by(seconds=KEPT.total_seconds() - 1)
+    await old.once()
+    assert await log.trail(trail.ch, 1) == []
+    assert [r["seq"] for r in await log.trail(trail.ch, count)] == [count + 1]
+    assert (await log.head("conv:a")).seq == LENGTH + 1
+    clock.pass_by(seconds=2)
+    await old.once()
+    assert await log.trail(trail.ch, count) == []
+    assert (await log.head("conv:a")).seq == LENGTH + 1
+
+
+def test_a_row_of_a_trail_names_each_channel_once_with_its_newest_number() -> None:
+    made = Trail("n_1", 2).row(AT, [("conv:a", 4), ("conv:b", 9), ("conv:a", 5)])
+    assert made["wrote"] == [["conv:a", 5], ["conv:b", 9]]
+    assert made["_id"] == "trail:n_1:2:1"

@@ -13,6 +13,11 @@ from tests.conftest import Run, RunningServer
 from tests.wire.client import Crowd
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("storms")
+    group.addoption("--scale", type=float, default=0.02, help="how large the storms are; 1 is their full size (0.02)")
+
+
 @pytest.fixture(autouse=True)
 def clean_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fails a test during which anything was logged as an error, or with a traceback."""

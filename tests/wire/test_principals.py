@@ -15,7 +15,11 @@ from server.principals import Grant, Kind, Principal, Role
 from server.realtime import protocol as p
 from server.realtime.connection import COMMANDS
 from server.services import channel_kinds
+from server.supervision.model import SeatState
+from server.supervision.rules.change import Change, turned
 from tests.conftest import RunningServer
+from tests.supervision.examples import pledge as example
+from tests.supervision.examples import seat
 from tests.wire.client import Crowd, Frame, Person, Socket, client_id, conversation_of
 
 #: A well-formed frame per command, about a channel and one of its entries.
@@ -54,6 +58,7 @@ class Stage:
     def __init__(self, crowd: Crowd, server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
         self.crowd = crowd
         self.hub = server.services.hub
+        self.supervision = server.services.supervision
         self.lin: Person
         self.mei: Person
         self.outside: Person
@@ -102,10 +107,19 @@ async def of_an_inbox(stage: Stage) -> tuple[str, list[Principal]]:
     return stage.mei.inbox, [*principals, Principal(Kind.PERSON, stage.lin.id)]  # not even friends
 
 
+async def of_a_pledge(stage: Stage) -> tuple[str, list[Principal]]:
+    """Lin promises, Mei supervises; somebody was asked and said no."""
+    seats = (seat(stage.mei.id), seat(stage.outside.id, SeatState.DECLINED))
+    made = turned(example(seats=seats), owner=stage.lin.id, drafted_by=stage.lin.id)
+    await stage.supervision.changes.begin(Change(made))
+    return f"pledge:{made.id}", (await of_a_conversation(stage))[1]
+
+
 #: kind of channel → a channel of it and who may do nothing at all there
 WRONG: dict[str, Callable[[Stage], Awaitable[tuple[str, list[Principal]]]]] = {
     "conv": of_a_conversation,
     "inbox": of_an_inbox,
+    "pledge": of_a_pledge,
 }
 
 
@@ -171,8 +185,10 @@ async def test_ones_own_inbox_is_for_reading(stage: Stage, kind: Kind) -> None:
         assert refused["code"] == "bad_request"
     await socket.say("signal", ch=stage.mei.inbox, kind="typing", body={"on": True})
     assert (await socket.until("error"))["code"] == "not_found"
-    await socket.say("position", ch=stage.mei.inbox, read=1)
-    assert (await socket.until("error"))["code"] == "not_found"
+    await socket.say("position", ch=stage.mei.inbox, read=answer["head"])
+    assert (await socket.until("position", ch=stage.mei.inbox))["read"] == answer["head"] > 0
+    await socket.say("position", ch=stage.mei.inbox, read=answer["head"] + 1_000)
+    assert (await socket.until("error"))["code"] == "bad_request"
 
 
 @pytest.mark.parametrize("how", ["removed", "left"])

@@ -91,6 +91,7 @@ async def test_hello_and_subscribe_may_come_in_one_breath(crowd: Crowd) -> None:
     for frame in ({"t": "hello", "v": 1}, {"t": "subscribe", "rid": 1, "channels": wanted}):
         await socket.send(json.dumps(frame))
     await socket.entry(ch, seq=head)
+    await socket.until("subscribed", ch=mei.inbox)
     assert socket.frames[0]["t"] == "welcome"
     assert {frame["ch"] for frame in socket.heard("subscribed")} == {ch, mei.inbox}
     assert socket.numbers(ch) == list(range(1, head + 1))

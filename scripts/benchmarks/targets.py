@@ -1,0 +1,71 @@
+"""What each figure should be, and how it is told to a reader."""
+
+from __future__ import annotations
+
+import msgspec
+
+from scripts.benchmarks.readings import number
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """`least` or `most` is the target of Vouch, in the figure's unit; `title` is what a chart calls it."""
+
+    title: str
+    least: float | None = None
+    most: float | None = None
+
+    def met(self, value: float) -> bool | None:
+        """Whether the target is reached; None where there is none."""
+        if self.least is not None:
+            return value >= self.least
+        if self.most is not None:
+            return value <= self.most
+        return None
+
+    @property
+    def target(self) -> str:
+        if self.least is not None:
+            return f"≥ {number(self.least)}"
+        return "–" if self.most is None else f"≤ {number(self.most)}"
+
+
+#: (bench, metric) → what is told of it, in the order of the report
+FIGURES = {
+    ("fanout", "fanout_n500"): Figure("Fan-out to 500 members", least=350_000),
+    ("fanout", "fanout_n2000"): Figure("Fan-out to 2,000 members", least=250_000),
+    ("fanout", "burst10_n2000"): Figure("Bursts of ten to 2,000 members", least=1_500_000),
+    ("idle", "kib_per_connection"): Figure("Memory of an idle connection", most=16),
+    ("idle", "kib_per_connection_bare"): Figure("… before it subscribes"),
+    ("churn", "rss_growth_pct"): Figure("Growth by 100,000 connects and disconnects", most=1),
+    ("churn", "connects_per_s"): Figure("Connects and disconnects"),
+    ("churn", "connect_cpu_ms"): Figure("Processor time of a connect and disconnect"),
+    ("durable", "sustained_per_s"): Figure("Durable messages", least=2_500),
+    ("durable", "per_cpu_s"): Figure("Durable messages per processor time"),
+    ("durable", "ack_p50_ms"): Figure("Acknowledgement at 500 messages/s, median"),
+    ("durable", "ack_p99_ms"): Figure("Acknowledgement at 500 messages/s, p99", most=50),
+    ("latency", "p50_ms"): Figure("Delivery to 1,000 members, median"),
+    ("latency", "p99_ms"): Figure("Delivery to 1,000 members, p99", most=12),
+    ("reconnect", "seconds"): Figure("5,000 clients resume", most=6),
+    ("reconnect", "history_reads"): Figure("… reading the log", most=0),
+    ("reconnect", "restart_seconds"): Figure("5,000 clients resume after a restart"),
+    ("reconnect", "restart_history_reads"): Figure("… reading the log"),
+    ("slow", "others_p99_ratio"): Figure("p99 beside 500 stalled readers, to before", most=1.1),
+    ("slow", "others_p99_ms"): Figure("… p99 beside stalled readers"),
+    ("slow", "all_reading_p99_ms"): Figure("… p99 when all read"),
+    ("slow", "stalled_ended"): Figure("… stalled connections ended by the server"),
+    ("search", "p50_ms"): Figure("Search in 200,000 messages, median"),
+    ("search", "p95_ms"): Figure("Search in 200,000 messages, p95", most=300),
+    ("search", "max_ms"): Figure("… the slowest query"),
+    ("search", "indexed_per_s"): Figure("Messages written and indexed"),
+    ("search", "core_pct_at_1000_per_s"): Figure("The server at 1,000 messages/s, index included"),
+    ("search", "behind_s"): Figure("… how far the index is behind then"),
+    ("ledger", "transfers_per_s"): Figure("Transfers among 200 people"),
+    ("ledger", "transfer_p95_ms"): Figure("… eight at a time, p95"),
+    ("ledger", "one_account_per_s"): Figure("Transfers that all touch one account of the house"),
+    ("ledger", "lost_or_doubled"): Figure("Wrong balances after 50 at once over 20 accounts, each asked twice", most=0),
+    ("ledger", "verify_s"): Figure("Verifying 100,000 transfers", most=60),
+    ("timers", "seconds"): Figure("10,000 pledges due at once, worked off"),
+    ("timers", "ack_p99_ratio"): Figure("… acknowledgement p99 beside it, to before", most=2),
+    ("timers", "ack_p99_beside_ms"): Figure("… acknowledgement p99 beside it", most=50),
+    ("timers", "ack_p99_alone_ms"): Figure("… acknowledgement p99 before"),
+}

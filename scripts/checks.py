@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts import audits
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("server", "handlers", "scripts", "tests", "static", "doorplate_client")
 SUFFIXES = (".py", ".ts", ".vue")
@@ -30,6 +32,8 @@ class Outcome(NamedTuple):
 class Check(NamedTuple):
     name: str
     run: Callable[[], Outcome]
+    #: its output is shown when it passes, too
+    tells: bool = False
 
 
 def command(*words: str) -> Callable[[], Outcome]:
@@ -61,6 +65,10 @@ def lengths(root: Path = ROOT) -> Outcome:
     return Outcome(not any(count > TOO_LONG for count, _ in long), "\n".join(f"{n} lines  {p}" for n, p in long))
 
 
+def advisories(audit: audits.Audit) -> Callable[[], Outcome]:
+    return lambda: Outcome(*audits.verdict(audit))
+
+
 def checks() -> list[Check]:
     python = sys.executable
     bin = Path(python).parent
@@ -70,8 +78,9 @@ def checks() -> list[Check]:
         Check("format", command(str(bin / "ruff"), "format", "--check", ".")),
         Check("lint", command(str(bin / "ruff"), "check", ".")),
         Check("layers", command(str(bin / "lint-imports"), "--no-cache")),
-        Check("lengths", lengths),
+        Check("lengths", lengths, tells=True),
         Check("generated files", command(python, "-m", "scripts.generate", "--check")),
+        *(Check(f"advisories of {audit.name}", advisories(audit), tells=True) for audit in audits.AUDITS),
     ]
 
 
@@ -85,7 +94,7 @@ def main() -> int:
     with ThreadPoolExecutor(2) as pool:
         for check, (outcome, seconds) in zip(todo, pool.map(timed, todo), strict=True):
             print(f"{'ok    ' if outcome.passed else 'FAILED'} {check.name} ({seconds:.1f} s)", flush=True)
-            if outcome.output and (not outcome.passed or check.name == "lengths"):
+            if outcome.output and (not outcome.passed or check.tells):
                 print("\n".join("    " + line for line in outcome.output.splitlines()), flush=True)
             failed += not outcome.passed
     print(f"{len(todo) - failed} of {len(todo)} checks passed")

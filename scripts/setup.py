@@ -47,7 +47,7 @@ COMMANDS = {
     "run": Command(_EMBEDDED, "client", ("-m", "server", "serve")),
     "test": Command(_DEV, "client", ("-m", "scripts.suites")),
     "check": Command(_DEV, "packages", ("-m", "scripts.checks")),
-    "bench": Command(_DEV, "", ("-m", "scripts.benchmarks")),
+    "bench": Command(_DEV, "packages", ("-m", "scripts.benchmarks")),
     "lock": Command(_DEV, "", ("-m", "scripts.locking")),
 }
 

@@ -1,7 +1,8 @@
 """./scripts/test [PART] [pytest options]: the tests.
 
-Without a part everything runs, with branch coverage and its floor (setup.cfg), then the clients' own tests. A part is
-a directory of tests/ (wire, chat, platform, browser, …) or `web`.
+Without a part everything runs, a file at a time in several processes, with branch coverage and its floor (setup.cfg),
+then the clients' own tests. A part is a directory of tests/ (wire, chat, platform, browser, …) or `web`; it runs in one
+process (`-n 3` after it spreads it, too).
 """
 
 from __future__ import annotations
@@ -12,10 +13,31 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
-_PACKAGES = ("chromium", "fonts-noto-cjk")
+
+
+class Need(NamedTuple):
+    """A program of the system that some tests cannot do without: one of `programs`, from Debian's `packages`."""
+
+    what: str
+    programs: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+#: part → what it needs
+_NEEDS = {
+    "browser": Need(
+        "Chromium and Chinese letters",
+        ("chromium", "chromium-browser", "google-chrome"),
+        ("chromium", "fonts-noto-cjk"),
+    ),
+    "nodes": Need("nginx", ("nginx",), ("nginx-light",)),
+}
+#: Debian has the programs of administrators where only they look.
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
 
 
 def parts() -> list[str]:
@@ -23,19 +45,25 @@ def parts() -> list[str]:
     return [*sorted(path.parent.name for path in TESTS.glob("*/__init__.py")), "web"]
 
 
-def prepare_browser() -> str | None:
-    """Makes sure of a Chromium and of Chinese letters; returns what is missing when it cannot."""
-    if shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome"):
+def prepare(part: str) -> str | None:
+    """Makes sure of what the tests of a part need; returns what is missing when it cannot."""
+    need = _NEEDS[part]
+    if any(shutil.which(program, path=_PATH) for program in need.programs):
         return None
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        print("Installing Chromium and Chinese letters for the browser tests (apt-get)", flush=True)
+        print(f"Installing {need.what} for the {part} tests (apt-get)", flush=True)
         environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *_PACKAGES]):
+        for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *need.packages]):
             done = subprocess.run(["apt-get", *words], env=environ, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 return f"apt-get {words[0]} failed: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
         return None
-    return f"The browser tests need Chromium and a Chinese font (Debian: apt-get install {' '.join(_PACKAGES)})."
+    return f"The {part} tests need {need.what} (Debian: apt-get install {' '.join(need.packages)})."
+
+
+def workers() -> int:
+    """Processes that the whole suite is spread over: one for each core, because each starts servers and browsers."""
+    return min(max(os.cpu_count() or 1, 2), 6)
 
 
 def pytest(*options: str) -> bool:
@@ -54,14 +82,14 @@ def main(arguments: Sequence[str]) -> int:
     if part and part not in parts():
         print(f"vouch: there is no part {part!r}; there are {', '.join(parts())}.", file=sys.stderr)
         return 2
-    if part in ("", "browser"):
-        missing = prepare_browser()
-        if missing is not None:
+    for needing in _NEEDS if part == "" else _NEEDS.keys() & {part}:
+        if (missing := prepare(needing)) is not None:
             print(f"vouch: {missing}", file=sys.stderr)
             return 1
     match part:
         case "":
-            results = {"tests": pytest("--cov", "--cov-report=term-missing:skip-covered", *options), "web": web()}
+            spread = ("-n", str(workers()), "--dist", "loadfile", "--cov", "--cov-report=term-missing:skip-covered")
+            results = {"tests": pytest(*spread, *options), "web": web()}
         case "web":
             results = {"web": web()}
         case _:

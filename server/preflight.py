@@ -13,6 +13,7 @@ from ctypes.util import find_library
 
 from tornado.netutil import bind_sockets
 
+from server.door import Door
 from server.errors import StartupError
 
 
@@ -22,7 +23,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     Raises StartupError `port_taken`, `port_forbidden` or `bad_host`.
     """
     try:
-        return bind_sockets(port, host, backlog=1024)
+        return [Door(listening) for listening in bind_sockets(port, host, backlog=4096)]
     except socket.gaierror:
         raise StartupError(
             "bad_host", f"There is no address {host!r} to listen on.", hint="Try --host 0.0.0.0"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,53 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     #: multiplies every limit on how often something may be done; 1 in earnest, more for demonstrations and load tests
     limits_factor: float = 1.0
+    #: send Web Push to browsers that ask for it
+    push: bool = True
+    #: how operators of push services reach the administrator: mailto:… or https:…; empty: the first https public origin
+    push_contact: str = ""
+    #: hosts (`host` or `host:port`) of push services that may lie in private networks and at other ports than 443
+    push_allow: tuple[str, ...] = ()
+    #: certificates (PEM) believed besides the system's when this server asks others
+    outbound_ca: Path | None = None
+    #: bytes that are kept for one person: pictures, voices, videos and files, also those that are on their way
+    media_quota: int = 2 * 1024**3
+    #: who takes and pays money: sandbox, stripe, alipay; empty: nobody; None: play money where the database is embedded
+    payments: tuple[str, ...] | None = None
+    #: Stripe's secret key (sk_… or rk_…), and the secret that its webhook signs with
+    stripe_key: str = ""
+    stripe_webhook_secret: str = ""
+    #: another address than Stripe's own, for tests
+    stripe_api_base: str = ""
+    #: the app at Alipay, our private key, and the key or certificate that Alipay signs with
+    alipay_app_id: str = ""
+    alipay_key: Path | None = None
+    alipay_public_key: Path | None = None
+    #: our app's certificate and Alipay's roots: Alipay asks for them of those who pay out
+    alipay_certificate: Path | None = None
+    alipay_root_certificate: Path | None = None
+    #: the gateway that requests go to; Alipay's sandbox has another
+    alipay_gateway: str = "https://openapi.alipay.com/gateway.do"
+    #: which of Alipay's check-out pages people are sent to: page (desktops) or wap (phones)
+    alipay_check_out: str = "page"
+    #: port of the platform for play money that is started with the server; 0: that of the last time, or a free one
+    sandbox_port: int = 0
+    #: a platform for play money that runs already, such as http://127.0.0.1:8090; empty: one is started
+    sandbox_url: str = ""
+    #: where browsers reach its pages; empty: at the host under which they reach us, and its own port
+    sandbox_public_url: str = ""
+    #: days before money goes to a new pay-out account
+    pay_out_cooling: float = 3.0
+    #: multiplies every bound on how much a person may move
+    money_factor: float = 1.0
     #: the built web client
     static_dir: Path = ROOT / "static" / "dist"
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The payment providers that are used."""
+        if self.payments is not None:
+            return self.payments
+        return () if self.mongodb_uri else ("sandbox",)
 
     @property
     def secrets_path(self) -> Path:
@@ -105,6 +151,15 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _base(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        return _origins(text.rstrip("/"))[0]
+    except (ValueError, IndexError):
+        raise ValueError("should be an address such as https://pay.vouch.example") from None
+
+
 def _proxies(text: str) -> tuple[str, ...]:
     proxies = _list(text)
     try:
@@ -115,6 +170,52 @@ def _proxies(text: str) -> tuple[str, ...]:
     return proxies
 
 
+def _contact(text: str) -> str:
+    if text and not (
+        text.startswith(("mailto:", "https://")) and len(text) < 256 and not any(c.isspace() for c in text)
+    ):
+        raise ValueError("should be an address such as mailto:admin@vouch.example or https://vouch.example")
+    return text
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(host.lower() for host in _list(text))
+    if not all(re.fullmatch(r"([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", host) for host in hosts):
+        raise ValueError("should be hosts such as push.example, 10.0.0.5:8443 or [fd00::5]:8443, separated by commas")
+    return hosts
+
+
+class Secret(str):
+    """Is not shown where settings are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'" if self else "''"
+
+
+def _secret(text: str) -> Secret:
+    """The secret itself, or `file:` and the path of what holds nothing else."""
+    if not text.startswith("file:"):
+        return Secret(text.strip())
+    try:
+        return Secret(Path(text.removeprefix("file:")).expanduser().read_text().strip())
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("names no file that can be read") from None
+
+
+def _key_file(text: str) -> Path:
+    if "\n" in text or len(text) > 255:
+        raise ValueError("should name the file that holds the key")
+    return _path(text)
+
+
+def _address(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[!-~]*)?", text):
+        raise ValueError("should be an address such as https://gateway.example/path")
+    return text.rstrip("/")
+
+
 def _factor(text: str) -> float:
     try:
         value = float(text)
@@ -123,6 +224,22 @@ def _factor(text: str) -> float:
     if 0 < value < 1e6:
         return value
     raise ValueError("should be a number over 0 such as 1 or 2.5")
+
+
+def _days(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if 0 <= value <= 90:
+        return value
+    raise ValueError("should be a number of days from 0 to 90 such as 3 or 0.5")
+
+
+def _megabytes(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return int(text) * 1024**2
+    raise ValueError("should be a whole number of megabytes such as 2048")
 
 
 def _name(text: str) -> str:
@@ -147,8 +264,33 @@ VARIABLES: dict[str, Callable[[str], Any]] = {
     "public_origins": _origins,
     "trusted_proxies": _proxies,
     "limits_factor": _factor,
+    "push": _flag,
+    "push_contact": _contact,
+    "push_allow": _hosts,
+    "outbound_ca": _path,
+    "media_quota": _megabytes,
+    "payments": _list,
+    "stripe_key": _secret,
+    "stripe_webhook_secret": _secret,
+    "stripe_api_base": _address,
+    "alipay_app_id": str,
+    "alipay_key": _key_file,
+    "alipay_public_key": _path,
+    "alipay_certificate": _path,
+    "alipay_root_certificate": _path,
+    "alipay_gateway": _address,
+    "alipay_check_out": _one_of("page", "wap"),
+    "pay_out_cooling": _days,
+    "money_factor": _factor,
+    "sandbox_port": _port,
+    "sandbox_url": _base,
+    "sandbox_public_url": _base,
     "static_dir": _path,
 }
+
+
+#: what is never repeated, not even where it cannot be read
+_SECRETS = frozenset({"stripe_key", "stripe_webhook_secret", "alipay_key"})
 
 
 def load(options: Mapping[str, str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -168,7 +310,8 @@ def load(options: Mapping[str, str] | None = None, environ: Mapping[str, str] = 
             try:
                 values[field] = parse(text)
             except ValueError as error:
-                raise StartupError("bad_setting", f"{source}={text!r} {error}.") from None
+                given = source if field in _SECRETS else f"{source}={text!r}"
+                raise StartupError("bad_setting", f"{given} {error}.") from None
             break
     if values.get("demo") and "data_dir" not in values:
         values["data_dir"] = ROOT / ".data-demo"

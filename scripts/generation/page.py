@@ -19,8 +19,9 @@ from scripts.generation.schemas import (
 )
 from scripts.generation.words import ABOUT, ANSWERS, CHANNELS, GAPS, MEANINGS
 from server import limits
+from server.commands.hub import IDLE_SECONDS
 from server.errors import CODES, Code
-from server.realtime import connection, heartbeat, positions, presence, roster, signals
+from server.realtime import connection, heartbeat, positions, presence, roster, signals, websocket
 from server.realtime import protocol as p
 from server.realtime.channels import ChannelKind
 
@@ -174,6 +175,7 @@ def _limits() -> str:
     kib = 1024
     rows = [
         ["a client frame", f"{p.MAX_FRAME // kib} KiB", "the socket closes with 4504"],
+        ["a WebSocket message", f"{2 * p.MAX_FRAME // kib} KiB", "1009 before it is read"],
         ["the body of an entry", f"{p.MAX_BODY // kib} KiB of JSON", "`too_large`"],
         ["numbers", "integers within ±(2^53 − 1)", "`bad_request` or `malformed`"],
         [
@@ -181,6 +183,8 @@ def _limits() -> str:
             f"{connection.FRAMES_PER_SECOND:g}/s, bursts of {connection.FRAMES_BURST:g}",
             "`too_often` (the frame was ignored), in the end 4004",
         ],
+        ["pings, pongs and fragments of messages", "count as client frames", "no answer, in the end 4004"],
+        ["frames that are not understood", str(connection.STRIKES), "4500"],
         ["appends of one person", limits.LIMITS["send"].rate, "`too_often` with `retry_after`"],
         ["unanswered appends of one connection", str(connection.MAX_IN_FLIGHT), "the server reads no further"],
         ["connections of one person and node", str(roster.MAX_CONNECTIONS_EACH), "4006"],
@@ -188,8 +192,10 @@ def _limits() -> str:
         ["channels of one connection", f"{p.MAX_CHANNELS:,}", "`refused` with `limit_reached`"],
         ["entries in a page", str(p.MAX_PAGE), "`malformed`"],
         ["entries that a resume replays", f"{p.MAX_REPLAY:,}", "gap `behind`"],
+        ["time for the header of the handshake", f"{IDLE_SECONDS:g} s", "the connection is dropped"],
         ["time until hello", f"{p.HELLO_WITHIN:g} s", "4501"],
         ["server heartbeat", f"{heartbeat.SLOTS * heartbeat.TICK:g} s", "4002 after two without a sign of life"],
+        ["time to answer a close frame", f"{websocket.CLOSE_WITHIN:g} s", "the connection is dropped"],
         [
             "frames waiting for a slow client",
             f"{connection.MAX_BACKLOG // kib // kib} MiB or {connection.MAX_BACKLOG_SECONDS:g} s",
@@ -197,6 +203,7 @@ def _limits() -> str:
         ],
         ["signals of one kind and sender", f"one each {signals.GATHER * 1000:g} ms", "the last one counts"],
         ["presence", f"gathered for {presence.GATHER * 1000:g} ms", ""],
+        ["people named by presence", str(p.PRESENCE_NAMED), "beyond it only `count` is told"],
         ["positions", f"gathered for {positions.GATHER * 1000:g} ms", "only the furthest counts"],
     ]
     return _table(["what", "limit", "beyond it"], rows)

@@ -14,6 +14,12 @@ from typing import Protocol, cast
 COMMANDS = {
     "serve": "run the hub until Ctrl-C or SIGTERM",
     "admin": "make an administrator",
+    "backup": "copy the database into a file, also while it runs",
+    "restore": "put a backup back",
+    "secrets": "show the secrets, or change them",
+    "audit": "verify that nobody has tampered with the audit trail",
+    "ledger": "verify that all money is where the journal says",
+    "doctor": "look at this installation and say what is wrong",
 }
 
 

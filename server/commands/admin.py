@@ -7,6 +7,8 @@ import asyncio
 import getpass
 import sys
 
+import msgspec
+
 from server import logs
 from server.clock import SystemClock
 from server.commands.options import add_settings, chosen_settings
@@ -44,6 +46,7 @@ def _ask() -> str:
 
 async def _create(settings: Settings, handle: str, password: str) -> None:
     with databases(settings) as (keys, mongodb_uri, redis_url):
+        settings = msgspec.structs.replace(settings, payments=())
         services = Services(settings, keys, SystemClock(), mongodb_uri=mongodb_uri, redis_url=redis_url)
         await services.start()
         try:

@@ -205,7 +205,7 @@ class TestMissing:
     def test_the_redis_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         with pytest.raises(StartupError, match="Redis is not installed"):
-            embedded_module._valkey_server()
+            embedded_module.valkey_server()
 
 
 class TestChild:

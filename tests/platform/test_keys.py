@@ -29,8 +29,9 @@ def test_secrets_are_made_once_and_private(directory: Path) -> None:
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert {path.name for path in directory.iterdir()} == set(FILES)
     assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o600}
-    assert len(first.field) == len(first.blind) == 32
-    assert first.field != first.blind
+    keys = {first.field.current.secret, first.blind.current.secret, first.digest}
+    assert {len(key) for key in keys} == {32}
+    assert len(keys) == 3
     assert load_keys(directory) == first
 
 
@@ -39,6 +40,12 @@ def test_a_secret_of_a_newer_version_is_added_beside_the_old_ones(directory: Pat
     (directory / "picture.pem").unlink()
     second = load_keys(directory)
     assert replace(second, picture_cert=first.picture_cert) == first
+
+
+def test_digests_keep_the_key_that_they_had_before_they_had_one_of_their_own(directory: Path) -> None:
+    blind = load_keys(directory).blind.current.secret
+    (directory / "digest").unlink()
+    assert load_keys(directory).digest == blind
 
 
 _FINGERPRINTS = """
@@ -82,8 +89,8 @@ def test_fingerprints_tell_secrets_apart_without_telling_them(directory: Path, t
     assert compare_fingerprints(fingerprints, replace(keys, blind=other.blind).fingerprints()) == ["blind"]
     assert compare_fingerprints(fingerprints | {"later": "x"}, fingerprints) == ["later"]
     text = repr(fingerprints) + repr(keys) + str(keys)
-    assert keys.cookie not in text
-    assert keys.field.hex() not in text
+    assert keys.cookie.current.text not in text
+    assert keys.field.current.text not in text
 
 
 def test_the_database_password_has_no_fingerprint_in_the_database(directory: Path) -> None:
@@ -114,6 +121,10 @@ def test_a_directory_that_others_can_read_is_refused(directory: Path) -> None:
         ("blind", b"not hexadecimal"),
         ("vapid.pem", b"-----BEGIN NOTHING-----"),
         ("cookie", b""),
+        ("cookie", b"current 1 - one\ncurrent 2 - two\n"),
+        ("cookie", b"current 1 - one\nold 1 - two\n"),
+        ("cookie", b"current 1 yesterday one\n"),
+        ("cookie", b"current one\n"),
         ("cookie", "密".encode()),
         ("picture.pem", b"junk"),
     ],

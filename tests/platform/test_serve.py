@@ -18,6 +18,7 @@ import pytest
 
 from scripts.hub_process import HubProcess, run_command
 from server.settings import ROOT
+from tests.payments.sandbox_process import SandboxClient
 from tests.platform.standalone_mongo import standalone_mongo
 from tests.platform.test_embedded import alive, eventually
 
@@ -33,6 +34,12 @@ def one_line(printed: str) -> str:
     assert line.startswith("vouch: ")
     assert "Traceback" not in line
     return line
+
+
+def charge(platform: SandboxClient, order: str, back: str) -> dict[str, str]:
+    wanted = {"order": order, "amount": 50_00, "currency": "CNY", "return_url": f"{back}/"}
+    made: dict[str, str] = platform.ask("POST", "/v1/charges", wanted, key=order).json()
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +98,27 @@ class TestRunning:
         assert json.loads((hub.data_dir / "run" / "endpoints.json").read_text()) == before
         hub.wait_for("child_restarted")
 
+    def test_the_platform_for_play_money_keeps_its_place_and_its_money_when_it_is_killed(self, hub: HubProcess) -> None:
+        platform = SandboxClient.of_hub(hub.data_dir)
+        made = charge(platform, "y_1", hub.url)
+        pid = hub.child_pids()["sandbox"]
+        subprocess.run(["kill", "-9", str(pid)], check=True)
+        hub.wait_for(r"child_restarted.*child=sandbox")
+        assert hub.child_pids()["sandbox"] != pid
+        assert platform.ask("GET", f"/v1/charges/{made['id']}").json() == made
+        assert get(made["url"])[0] == 200
+
+    def test_the_platform_for_play_money_tells_the_hub(self, hub: HubProcess) -> None:
+        platform = SandboxClient.of_hub(hub.data_dir)
+        platform.pay(charge(platform, "y_2", hub.url)["url"])
+        assert eventually(lambda: all(notice["state"] == "delivered" for notice in platform.notices()), 30)
+        assert platform.notices()
+
+    def test_its_console_is_named_and_its_word_is_not_printed(self, hub: HubProcess) -> None:
+        platform = SandboxClient.of_hub(hub.data_dir)
+        assert f"{platform.url}/console" in hub.printed
+        assert platform.console_word not in hub.printed
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything_with_status_0_and_the_next_start_is_quick(
@@ -98,7 +126,7 @@ def test_a_signal_stops_everything_with_status_0_and_the_next_start_is_quick(
 ) -> None:
     hub = HubProcess(tmp_path / "data").start()
     pids = hub.child_pids()
-    assert set(pids) == {"secantusd", "redis"}
+    assert set(pids) == {"secantusd", "redis", "sandbox"}
     hub.send(number)
     assert hub.end() == 0
     assert hub.printed.splitlines()[-1] == "Stopping."
@@ -120,12 +148,26 @@ def test_kill_9_takes_the_children_along_and_the_next_start_works(tmp_path: Path
 def test_a_signal_during_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "data")
     hub.launch()
-    assert eventually(lambda: len(hub.child_pids()) == 2, 20)
+    assert eventually(lambda: len(hub.child_pids()) == 3, 20)
     pids = hub.child_pids()
     hub.send(signal.SIGTERM)
     assert hub.end() in (0, 130)
     assert "Traceback" not in hub.printed
     assert not any(alive(pid) for pid in pids.values())
+
+
+def test_a_signal_while_a_class_is_made_ends_with_our_status(tmp_path: Path) -> None:
+    """CPython ends by SIGINT when the plain KeyboardInterrupt has left code made by `exec`, caught or not."""
+    (tmp_path / "interrupted.py").write_text("""
+from server.commands.serve import _interrupt
+try:
+    exec("_interrupt(2, None)")
+except KeyboardInterrupt:
+    raise SystemExit(130)
+""")
+    environ = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = subprocess.run([sys.executable, "-m", "interrupted"], env=environ, check=False)
+    assert done.returncode == 130
 
 
 def test_asked_twice_it_does_not_wait(tmp_path: Path) -> None:
@@ -212,6 +254,26 @@ def test_a_variable_that_nothing_reads_is_mentioned(tmp_path: Path) -> None:
         assert "VOUCH_PROT" in hub.printed
 
 
+def test_without_payments_there_is_no_platform_for_play_money(tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "data", environ={"VOUCH_PAYMENTS": ""}) as hub:
+        assert set(hub.child_pids()) == {"secantusd", "redis"}
+        assert "play money" not in hub.printed
+        assert not (tmp_path / "data" / "sandbox").exists()
+
+
+def test_the_platform_for_play_money_has_the_port_that_was_set(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+        done = run_command(*words, environ={"VOUCH_SANDBOX_PORT": str(port)})
+        assert f"The sandbox ended while it started (port {port} is taken)." in one_line(done.stdout)
+    environ = {"VOUCH_SANDBOX_PORT": str(port), "VOUCH_SANDBOX_PUBLIC_URL": "https://pay.vouch.example/"}
+    with HubProcess(tmp_path / "data", environ=environ) as hub:
+        platform = SandboxClient.of_hub(hub.data_dir)
+        assert platform.url == f"http://127.0.0.1:{port}"
+        assert charge(platform, "y_1", hub.url)["url"].startswith("https://pay.vouch.example/pay/")
+
+
 def test_an_administrator_is_made_before_the_first_start(tmp_path: Path) -> None:
     words = ("admin", "create", "root_1", "--password-stdin", "--data-dir", str(tmp_path / "data"))
     assert run_command(*words, stdin="correct horse battery\n").returncode == 0
@@ -250,6 +312,17 @@ class TestTls:
         der = get(secure.url + "/ca.crt", context)[1]
         pem = (secure.data_dir / "secrets" / "authority.pem").read_text()
         assert der == ssl.PEM_cert_to_DER_cert(pem)
+
+    def test_the_platform_for_play_money_speaks_https_too(self, secure: HubProcess) -> None:
+        platform = SandboxClient.of_hub(secure.data_dir, tls=True)
+        made = charge(platform, "y_1", secure.url.replace("127.0.0.1", "localhost"))
+        assert made["url"].startswith(platform.url.replace("127.0.0.1", "localhost"))
+        cookie = platform.browser()
+        page = cookie.ask("GET", made["url"])
+        assert page.status == 200
+        assert "secure" in page.headers["set-cookie"].lower()
+        platform.pay(made["url"])
+        assert eventually(lambda: platform.notices()[0]["state"] == "delivered", 30)
 
     def test_without_tls_there_is_nothing_to_trust(self, hub: HubProcess) -> None:
         assert b"SHA-256" not in get(hub.url + "/trust")[1]

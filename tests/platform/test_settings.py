@@ -62,6 +62,18 @@ def test_a_relative_directory_is_taken_from_where_one_stands(tmp_path: Path, mon
         ("public_origins", "vouch.example"),
         ("public_origins", "https://vouch.example/path"),
         ("trusted_proxies", "proxy"),
+        ("sandbox_port", "pay"),
+        ("sandbox_url", "pay.vouch.example"),
+        ("sandbox_url", "https://pay.vouch.example/path"),
+        ("sandbox_public_url", "ftp://pay.vouch.example"),
+        ("push_contact", "admin@vouch.example"),
+        ("push_contact", "mailto:the admin"),
+        ("push_allow", "https://push.example"),
+        ("push_allow", "push.example/path"),
+        ("push_allow", "fd00::5"),
+        ("stripe_api_base", "localhost:8420"),
+        ("alipay_gateway", "https://gateway.example/a b"),
+        ("alipay_check_out", "app"),
     ],
 )
 def test_what_cannot_be_read_is_one_line_that_names_it(field: str, text: str) -> None:
@@ -76,3 +88,28 @@ def test_what_cannot_be_read_is_one_line_that_names_it(field: str, text: str) ->
 def test_variables_that_nothing_reads_are_found() -> None:
     environ = {"VOUCH_PROT": "1", "VOUCH_PORT": "2", "HOME": "/"}
     assert unknown_variables(environ) == ["VOUCH_PROT"]
+
+
+def test_a_secret_is_itself_or_in_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk_live_of_the_file\n")
+    environ = {"VOUCH_STRIPE_KEY": f"file:{tmp_path / 'key'}", "VOUCH_STRIPE_WEBHOOK_SECRET": " whsec_itself "}
+    settings = load({}, environ)
+    assert settings.stripe_key == "sk_live_of_the_file"
+    assert settings.stripe_webhook_secret == "whsec_itself"
+    assert "sk_live" not in repr(settings)
+    assert "whsec" not in f"{settings}"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("stripe_key", "file:/nowhere/at/all"),
+        ("alipay_key", "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----"),
+        ("alipay_key", "MIIE" * 400),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_not_repeated(field: str, text: str) -> None:
+    with pytest.raises(StartupError) as caught:
+        load({}, {f"VOUCH_{field.upper()}": text})
+    assert str(caught.value).startswith(f"VOUCH_{field.upper()} ")
+    assert text not in str(caught.value)

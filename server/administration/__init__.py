@@ -1,0 +1,1 @@
+"""What those see who run the place: users, storage, queues, versions, charts."""

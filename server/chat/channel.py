@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from server.chat import rules
-from server.chat.model import (
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from server.chat import speech
+from server.chat.repo import ConversationRepo
+from server.chat.words import (
     Closed,
     Created,
     Delete,
@@ -13,13 +19,19 @@ from server.chat.model import (
     Joined,
     Left,
     Message,
+    Pinned,
     Reaction,
     Removed,
     Renamed,
     Reopened,
+    RoleChanged,
+    RulesChanged,
+    Silenced,
     Typing,
 )
-from server.chat.repo import ConversationRepo
+from server.clock import Clock, to_ms
+from server.errors import Code, VouchError
+from server.media.model import Media
 from server.principals import PEOPLE, Principal
 from server.realtime.channels import (
     DENIED,
@@ -34,11 +46,21 @@ from server.realtime.channels import (
 from server.realtime.protocol import Entry
 
 
-class ConversationPolicy:
-    """Members read; they write and signal unless the conversation is closed."""
+class MediaClaims(Protocol):
+    """What conversations need to know of media."""
 
-    def __init__(self, repo: ConversationRepo) -> None:
+    async def claim(self, person: str, conversation: str, entry_id: str, facts: Sequence[Media]) -> None:
+        """Binds what the person has uploaded for this conversation to one entry. Raises VouchError unless all of it is
+        theirs, ready, told word for word as it is, and not bound to another entry."""
+
+
+class ConversationPolicy:
+    """Members read; they write and signal unless the conversation is closed, and write unless they are silenced."""
+
+    def __init__(self, repo: ConversationRepo, clock: Clock, media: MediaClaims) -> None:
         self._repo = repo
+        self._clock = clock
+        self._media = media
 
     async def access(self, principal: Principal, channel_id: str) -> Access:
         if not PEOPLE.permits(principal):
@@ -46,12 +68,25 @@ class ConversationPolicy:
         membership = await self._repo.membership(channel_id, principal.id)
         if membership is None:
             return DENIED
-        is_open = not await self._repo.is_closed(channel_id)
+        house = await self._repo.house(channel_id)
+        is_open = house is not None and not house.closed
+        until = membership.silenced_until
+        if is_open and until is not None and until > self._clock.now():
+            return Access(read=True, signal=True, first=membership.first, silenced_until=to_ms(until))
         return Access(read=True, write=is_open, signal=is_open, first=membership.first)
 
     async def admit(self, principal: Principal, channel_id: str, draft: Draft, target: Entry | None) -> None:
-        owner = await self._repo.owner(channel_id) if draft.kind == "delete" else None
-        rules.admit(owner, principal.id, draft, target)
+        circle = speech.Circle()
+        if persons := speech.concerned(principal.id, draft, target):
+            house = await self._repo.house(channel_id)
+            if house is None:
+                raise VouchError(Code.NOT_FOUND)
+            roles = await self._repo.roles(channel_id, persons)
+            circle = speech.Circle(house.kind, house.everybody_by, roles)
+        speech.admit(circle, principal.id, draft, target, to_ms(self._clock.now()))
+        if draft.kind == "message" and (carried := draft.body.get("media")):
+            facts = msgspec.convert(carried, list[Media])
+            await self._media.claim(principal.id, channel_id, draft.id, facts)
 
     def effects(self, entry: Entry) -> Effects:
         match entry.kind:
@@ -59,7 +94,7 @@ class ConversationPolicy:
                 return Effects(drop=(entry.body["person"],))
             case "erased":
                 return Effects(erase=(entry.body["person"],), recheck=True)
-            case "closed" | "reopened":
+            case "closed" | "reopened" | "silenced" | "handed_over":  # whoever gets a group is not silenced any more
                 return Effects(recheck=True)
         return NO_EFFECTS
 
@@ -79,6 +114,10 @@ def conversation_kind(policy: ChannelPolicy) -> ChannelKind:
             EntryKind("removed", Removed),
             EntryKind("renamed", Renamed),
             EntryKind("handed_over", HandedOver),
+            EntryKind("role_changed", RoleChanged),
+            EntryKind("silenced", Silenced),
+            EntryKind("pinned", Pinned),
+            EntryKind("rules_changed", RulesChanged),
             EntryKind("closed", Closed),
             EntryKind("reopened", Reopened),
             EntryKind("erased", Erased),

@@ -1,20 +1,29 @@
-"""The words of conversations: what travels over HTTP, what stands in a conversation's log, what the database keeps."""
+"""The words of conversations: what travels over HTTP, and what the database keeps. The log's stand in `words`."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from server.notifications.model import Notify
 from server.people.model import PersonCard, PersonId
 from server.realtime.protocol import ClientId, Entry, KindName, Millis, Seq
 
 TITLE_LONGEST = 80
-TEXT_LONGEST = 16_000
 MEMBERS_MOST = 2_000
+PINS_MOST = 50
+#: Unread mentions that are told, the newest ones.
+MENTIONED_MOST = 100
+#: For so long a member is silenced at most.
+SILENCE_LONGEST = timedelta(days=366)
+#: Entries whose threads are asked for at once.
+THREADS_SPAN = 500
+#: People shown with a thread: those who answered last.
+THREAD_PEOPLE = 5
 
 ConversationId = Annotated[str, Meta(pattern=r"^c_[0-9a-z]{20}$", max_length=22)]
 Title = Annotated[str, Meta(min_length=1, max_length=TITLE_LONGEST)]
@@ -27,16 +36,43 @@ class ConversationKind(StrEnum):
 
 class MemberRole(StrEnum):
     OWNER = "owner"
+    ADMIN = "admin"
     MEMBER = "member"
+
+    @property
+    def rank(self) -> int:
+        """Nobody acts on somebody of the same rank, or of a higher one."""
+        return _RANKS[self.value]
+
+
+_RANKS = {"owner": 2, "admin": 1, "member": 0}
+
+
+class EverybodyBy(StrEnum):
+    """Who may call everybody in a group."""
+
+    MEMBERS = "members"
+    ADMINS = "admins"
 
 
 # ── What travels over HTTP ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Member(msgspec.Struct, frozen=True):
+    """`silenced_until`: until then they write nothing (None, or past: they may)."""
+
     person: str
     role: MemberRole
     joined_at: Millis
+    silenced_until: Millis | None = None
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """A message on top of a conversation, and who put it there."""
+
+    seq: Seq
+    by: str
+    at: Millis
 
 
 class MemberPosition(msgspec.Struct, frozen=True):
@@ -53,7 +89,9 @@ class Conversation(msgspec.Struct, frozen=True):
     `title` is empty for direct ones. `head` and `n` are the newest entry's numbers, `last` the newest entry worth a
     preview, `active_at` its time; `read`, `read_n` and `delivered` are the member's own positions (unread = n − read_n)
     and `first` the lowest entry they may see. `closed`: nothing can be written any more. `positions` are the other
-    members' (left empty where there are more than 50 of them).
+    members' (left empty where there are more than 50 of them). `pins` are the messages on top, the last pinned last;
+    `mentioned` the unread messages that call this member, by name or with everybody; `everybody_by` who may call all,
+    `notify` what this member wants to hear.
     """
 
     id: str
@@ -75,6 +113,10 @@ class Conversation(msgspec.Struct, frozen=True):
     delivered: Seq
     first: Seq
     positions: list[MemberPosition]
+    everybody_by: EverybodyBy
+    pins: list[Pin]
+    mentioned: list[Seq]
+    notify: Notify
 
 
 class Conversations(msgspec.Struct, frozen=True):
@@ -106,7 +148,10 @@ CreateConversation = CreateDirect | CreateGroup
 
 
 class ChangeConversation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    title: Title
+    """What is left out stays as it is."""
+
+    title: Title | None = None
+    everybody_by: EverybodyBy | None = None
 
 
 class AddMembers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +160,18 @@ class AddMembers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class HandOver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: PersonId
+
+
+class ChangeMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Names an administrator of a group, or no longer. (An owner hands the group over.)"""
+
+    role: Literal["admin", "member"]
+
+
+class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Until when a member writes nothing; null: they may write again."""
+
+    until: Millis | None
 
 
 class AppendEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +191,47 @@ class Appended(msgspec.Struct, frozen=True):
     at: Millis
 
 
+class MemberPositions(msgspec.Struct, frozen=True):
+    """How far the other members have read: who is missing has read nothing yet."""
+
+    positions: list[MemberPosition]
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """What is told of a thread beside the message `root` with which it began: how many answers there are, when the
+    last one came, and who wrote the last ones (the latest first)."""
+
+    root: Seq
+    replies: int
+    last_at: Millis
+    people: list[str]
+
+
+class Threads(msgspec.Struct, frozen=True):
+    threads: list[Thread]
+
+
+class ThreadPage(msgspec.Struct, frozen=True):
+    """A thread: the message with which it began (null: from before one's time), some of its answers in order, and what
+    was done to all of these. `count` is the number of all answers that one may see; `more`: there are older ones than
+    these. `head` is the number of the conversation's newest entry when this was read: what comes later is live.
+    """
+
+    ch: str
+    head: Seq
+    root: Entry | None
+    replies: list[Entry]
+    modifiers: list[Entry]
+    count: int
+    more: bool
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """A message and its edits, the oldest first; what was deleted has no words."""
+
+    entries: list[Entry]
+
+
 class SetPosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read: Seq = 0
     delivered: Seq = 0
@@ -145,91 +243,26 @@ class OwnPosition(msgspec.Struct, frozen=True):
     delivered: Seq
 
 
-# ── What stands in a conversation's log ─────────────────────────────────────────────────────────────────────────────
-
-
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Plain text; clients never read it as HTML."""
-
-    text: Annotated[str, Meta(min_length=1, max_length=TEXT_LONGEST)]
-
-
-class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Replaces the text of one's own message (`ref`)."""
-
-    text: Annotated[str, Meta(min_length=1, max_length=TEXT_LONGEST)]
-
-
-class Delete(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Erases the words of a message (`ref`); its number stays."""
-
-
-class Reaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Puts an emoji on a message (`ref`), or takes one's own away."""
-
-    emoji: Annotated[str, Meta(min_length=1, max_length=16)]
-    on: bool
-
-
-class Created(msgspec.Struct, frozen=True):
-    title: str
-    kind: ConversationKind
-
-
-class Joined(msgspec.Struct, frozen=True):
-    persons: list[str]
-    by: str
-
-
-class Left(msgspec.Struct, frozen=True):
-    person: str
-
-
-class Removed(msgspec.Struct, frozen=True):
-    person: str
-    by: str
-
-
-class Renamed(msgspec.Struct, frozen=True):
-    title: str
-    by: str
-
-
-class HandedOver(msgspec.Struct, frozen=True):
-    person: str
-    by: str
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """Nothing can be written any more."""
-
-
-class Reopened(msgspec.Struct, frozen=True):
-    """It can be written to again."""
-
-
-class Erased(msgspec.Struct, frozen=True):
-    """This person has deleted their account: clients drop the words of all their messages."""
-
-    person: str
-
-
-class Typing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A signal: repeated every 3 s while typing, shown for 5 s."""
-
-    on: bool
-
-
 # ── What is kept ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
-    """One person in one conversation. `first` is the lowest entry that they may see."""
+    """One person in one conversation. `first` is the lowest entry that they may see; `silenced_until` may be past."""
 
     person: str
     role: MemberRole
     joined_at: datetime
     first: int = 1
+    silenced_until: datetime | None = None
+
+
+class KeptPin(msgspec.Struct, frozen=True, kw_only=True):
+    """`author` wrote the message: with their account it leaves the top."""
+
+    seq: int
+    by: str
+    at: datetime
+    author: str
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +276,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     version: int = 0
     members: dict[str, Membership] = {}
+    everybody_by: EverybodyBy = EverybodyBy.MEMBERS
+    pins: tuple[KeptPin, ...] = ()
 
     @property
     def ch(self) -> str:

@@ -7,14 +7,28 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from server.chat.model import ConversationKind, MemberRole, Membership, Room
+import msgspec
+
+from server.chat.model import ConversationKind, EverybodyBy, KeptPin, MemberRole, Membership, Room
 from server.errors import Code, VouchError
-from server.store import Document, Index, Store, Tx
+from server.store import Document, Gathered, Index, Store, Tx
+
+
+class House(msgspec.Struct, frozen=True):
+    """What is asked of a conversation again and again, and holds for all its members."""
+
+    kind: ConversationKind
+    closed: bool
+    everybody_by: EverybodyBy
 
 
 def _membership(row: Document) -> Membership:
     return Membership(
-        person=row["person"], role=MemberRole(row["role"]), joined_at=row["joined_at"], first=row["first"]
+        person=row["person"],
+        role=MemberRole(row["role"]),
+        joined_at=row["joined_at"],
+        first=row["first"],
+        silenced_until=row.get("silenced_until"),
     )
 
 
@@ -25,6 +39,8 @@ class ConversationRepo:
         self._members = store.collection("members")
         self._former = store.collection("former_members")
         self._erasures = store.collection("erasures")
+        self._membership = Gathered(self._memberships)
+        self._house = Gathered(self._houses)
 
     async def ensure_indexes(self) -> None:
         await self._store.ensure_indexes(
@@ -49,29 +65,65 @@ class ConversationRepo:
             closed=row["closed"],
             created_at=row["created_at"],
             version=row["version"],
+            everybody_by=EverybodyBy(row.get("everybody_by", EverybodyBy.MEMBERS)),
+            pins=tuple(KeptPin(**pin) for pin in row.get("pins", ())),
             members={m["person"]: _membership(m) for m in sorted(members, key=lambda m: (m["joined_at"], m["person"]))},
         )
 
-    async def owner(self, id: str) -> str | None:
-        row = await self._members.find_one({"conv": id, "role": MemberRole.OWNER.value}, {"person": 1})
-        return row["person"] if row else None
+    async def house(self, id: str) -> House | None:
+        """The room without its members; many who ask at once are answered together."""
+        return await self._house.get(id)
 
-    async def is_closed(self, id: str) -> bool:
-        row = await self._rooms.find_one({"_id": id}, {"closed": 1})
-        return row is None or bool(row["closed"])
+    async def _houses(self, ids: Sequence[str]) -> dict[str, House]:
+        fields = {"kind": 1, "closed": 1, "everybody_by": 1}
+        rows = await self._rooms.find({"_id": {"$in": list(ids)}}, fields).to_list(None)
+        return {
+            row["_id"]: House(
+                ConversationKind(row["kind"]),
+                bool(row["closed"]),
+                EverybodyBy(row.get("everybody_by", EverybodyBy.MEMBERS)),
+            )
+            for row in rows
+        }
+
+    async def is_pinned(self, id: str, seq: int) -> bool:
+        return await self._rooms.find_one({"_id": id, "pins.seq": seq}, {"_id": 1}) is not None
 
     async def membership(self, id: str, person: str) -> Membership | None:
-        row = await self._members.find_one({"_id": f"{id}|{person}"})
-        return _membership(row) if row else None
+        return await self._membership.get(f"{id}|{person}")
+
+    async def roles(self, id: str, persons: Collection[str]) -> dict[str, MemberRole]:
+        """Of those who are members."""
+        found = await self._memberships([f"{id}|{person}" for person in persons])
+        return {membership.person: membership.role for membership in found.values()}
+
+    async def _memberships(self, ids: Sequence[str]) -> dict[str, Membership]:
+        rows = await self._members.find({"_id": {"$in": list(ids)}}).to_list(None)
+        return {row["_id"]: _membership(row) for row in rows}
 
     async def rooms_of(self, person: str, tx: Tx | None = None) -> list[str]:
         cursor = self._members.find({"person": person}, {"conv": 1}, session=tx.session if tx else None)
         return [row["conv"] for row in await cursor.to_list(None)]
 
+    async def rooms_of_many(self, persons: Collection[str]) -> dict[str, list[tuple[str, int]]]:
+        """By person the conversations, each with the first entry that they may see."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        rows = await self._members.find(
+            {"person": {"$in": list(persons)}}, {"conv": 1, "person": 1, "first": 1}
+        ).to_list(None)
+        for row in rows:
+            found.setdefault(row["person"], []).append((row["conv"], row["first"]))
+        return found
+
     async def rooms_left_by(self, person: str, tx: Tx) -> list[str]:
         """Conversations that the person has left or been removed from; they may be in some of them again."""
         rows = await self._former.find({"person": person}, session=tx.session).to_list(None)
         return [row["conv"] for row in rows]
+
+    async def silences(self, id: str, persons: Collection[str]) -> dict[str, datetime]:
+        """Until when those of these people were silenced who have left."""
+        rows = await self._former.find({"_id": {"$in": [f"{id}|{person}" for person in persons]}}).to_list(None)
+        return {row["person"]: row["silenced_until"] for row in rows if row.get("silenced_until") is not None}
 
     async def by_pair(self, pair: str, tx: Tx | None = None) -> str | None:
         row = await self._rooms.find_one({"pair": pair}, {"_id": 1}, session=tx.session if tx else None)
@@ -110,7 +162,7 @@ class ConversationRepo:
             raise VouchError(Code.STALE)
         for person in before.members.keys() - after.members.keys():
             await self._members.delete_one({"_id": f"{after.id}|{person}"}, session=tx.session)
-            former = {"person": person, "conv": after.id}
+            former = {"person": person, "conv": after.id, "silenced_until": before.members[person].silenced_until}
             await self._former.update_one(
                 {"_id": f"{after.id}|{person}"}, {"$set": former}, upsert=True, session=tx.session
             )
@@ -118,12 +170,9 @@ class ConversationRepo:
         if new:
             await self._members.insert_many([_member_row(after.id, m) for m in new], session=tx.session)
         for person in before.members.keys() & after.members.keys():
-            if before.members[person].role is not after.members[person].role:
-                await self._members.update_one(
-                    {"_id": f"{after.id}|{person}"},
-                    {"$set": {"role": after.members[person].role.value}},
-                    session=tx.session,
-                )
+            if before.members[person] != (member := after.members[person]):
+                changed = {"role": member.role.value, "silenced_until": member.silenced_until}
+                await self._members.update_one({"_id": f"{after.id}|{person}"}, {"$set": changed}, session=tx.session)
 
     # ── Words still to be erased after an account was deleted ───────────────────────────────────────────────────────
 
@@ -144,6 +193,8 @@ def _changing(room: Room) -> dict[str, Any]:
         "closed": room.closed,
         "share_history": room.share_history,
         "version": room.version,
+        "everybody_by": room.everybody_by.value,
+        "pins": [msgspec.structs.asdict(pin) for pin in room.pins],
     }
 
 
@@ -155,4 +206,5 @@ def _member_row(conv: str, member: Membership) -> Document:
         "role": member.role.value,
         "joined_at": member.joined_at,
         "first": member.first,
+        "silenced_until": member.silenced_until,
     }

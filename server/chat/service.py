@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 import msgspec
 
 from server.chat import rules
 from server.chat.erasure import Erasure
-from server.chat.model import CreateDirect, CreateGroup, OwnPosition, Room
+from server.chat.follower import ConversationFollower
+from server.chat.mentions import MentionRepo
+from server.chat.model import ChangeConversation, CreateDirect, CreateGroup, MemberRole, OwnPosition, Room
 from server.chat.repo import ConversationRepo
 from server.chat.rules import Change
+from server.chat.threads import ThreadRepo
+from server.chat.words import Message
 from server.clock import Clock
 from server.errors import Code, VouchError
 from server.ids import new_id
+from server.people.inbox import ConversationNews
 from server.realtime.hub import Hub
 from server.realtime.outbox import Outbox
 from server.store import Duplicate, Store, Tx
 
 _ATTEMPTS = 5
+
+
+#: The names of further channels in which a person has written.
+Channels = Callable[[Tx, str], Awaitable[list[str]]]
 
 
 class Friendships(Protocol):
@@ -41,14 +50,23 @@ class ConversationService:
         self._people = people
         self._clock = clock
         self.repo = ConversationRepo(store)
+        self.threads = ThreadRepo(store)
+        self.mentions = MentionRepo(store)
+        self._elsewhere: list[Channels] = []
         self.erasure = Erasure(self.repo, hub, outbox, clock)
 
     async def start(self) -> None:
         await self.repo.ensure_indexes()
-        self.erasure.start()
+        await self.threads.ensure_indexes()
+        await self.mentions.ensure_indexes()
+        self.erasure.rounds.start()
 
     async def stop(self) -> None:
-        await self.erasure.stop()
+        await self.erasure.rounds.stop()
+
+    def follower(self) -> ConversationFollower:
+        """What is to follow the logs of conversations."""
+        return ConversationFollower(self.threads, self.mentions, self.fall)
 
     # ── Making ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,14 +123,15 @@ class ConversationService:
 
     # ── Changing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def rename(self, person: str, id: str, title: str) -> None:
-        await self._change(id, lambda room: rules.rename(room, person, title))
+    async def change(self, person: str, id: str, wanted: ChangeConversation) -> None:
+        await self._change(id, lambda room: rules.change(room, person, wanted.title, wanted.everybody_by))
 
     async def add(self, person: str, id: str, persons: Sequence[str]) -> None:
         friends = await self._people.are_friends(person, persons)
         head = (await self._hub.gates.log_head(f"conv:{id}")).seq  # a gate may lag: nobody sees what was said before
+        silences = await self.repo.silences(id, persons)
         now = self._clock.now()
-        await self._change(id, lambda room: rules.add(room, person, persons, friends, now, head))
+        await self._change(id, lambda room: rules.add(room, person, persons, friends, now, head, silences))
 
     async def remove(self, person: str, id: str, other: str) -> None:
         await self._change(id, lambda room: rules.remove(room, person, other))
@@ -120,11 +139,43 @@ class ConversationService:
     async def hand_over(self, person: str, id: str, other: str) -> None:
         await self._change(id, lambda room: rules.hand_over(room, person, other))
 
-    async def _change(self, id: str, rule: Callable[[Room], Change | None]) -> None:
+    async def change_role(self, person: str, id: str, other: str, role: MemberRole) -> None:
+        await self._change(id, lambda room: rules.change_role(room, person, other, role))
+
+    async def silence(self, person: str, id: str, other: str, until: int | None) -> None:
+        """`until` is in milliseconds; None lifts it."""
+        now = self._clock.now()
+        await self._change(id, lambda room: rules.silence(room, person, other, until, now))
+
+    async def pin(self, person: str, id: str, seq: int) -> None:
+        """Puts a message that the person may see on top."""
+        membership = await self.repo.membership(id, person)
+        entry = await self._hub.pages.entry(f"conv:{id}", seq) if membership and seq >= membership.first else None
+        if entry is None or entry.kind != "message":
+            raise VouchError(Code.NOT_FOUND)
+        if entry.gone:
+            raise VouchError(Code.CONFLICT, "This message was deleted.")
+        author, now = entry.by, self._clock.now()
+        await self._change(id, lambda room: rules.pin(room, person, seq, author, now))
+        entry = await self._hub.pages.entry(f"conv:{id}", seq)
+        if entry is None or entry.gone:  # deleted meanwhile, and nobody found it on top
+            await self.fall(id, seq, person)
+
+    async def unpin(self, person: str, id: str, seq: int) -> None:
+        await self._change(id, lambda room: rules.unpin(room, person, seq))
+
+    async def fall(self, id: str, seq: int, by: str) -> None:
+        """A message was deleted by somebody: it is not on top any more."""
+        if await self.repo.is_pinned(id, seq):
+            await self._change(id, lambda room: rules.fall(room, seq, by), settle=False)
+
+    async def _change(self, id: str, rule: Callable[[Room], Change | None], *, settle: bool = True) -> None:
+        """`settle`: wait until what tells of it is in the log."""
         for attempt in range(_ATTEMPTS):
             try:
                 await self._store.transact(lambda tx: self._apply(tx, id, rule))
-                await self._outbox.settled(f"conv:{id}")
+                if settle:
+                    await self._outbox.settled(f"conv:{id}")
                 return
             except VouchError as fault:
                 if fault.code is not Code.STALE or attempt == _ATTEMPTS - 1:
@@ -148,11 +199,13 @@ class ConversationService:
                 tx,
                 id=f"{room.ch}:{room.version}:{index}",
                 ch=room.ch,
-                order=room.version * 10 + index,
+                order=room.version * 100 + index,
                 kind=rules.KIND_OF[type(body)],
                 body=msgspec.to_builtins(body),
             )
-        for kind, persons in (("conversation_added", change.added), ("conversation_removed", change.gone)):
+        added = ("conversation_added", change.added, ConversationNews(room.id, change.by))
+        gone = ("conversation_removed", change.gone, ConversationNews(room.id))
+        for kind, persons, news in (added, gone):
             for person in persons:
                 await self._outbox.put(
                     tx,
@@ -160,7 +213,7 @@ class ConversationService:
                     ch=f"inbox:{person}",
                     order=room.version,
                     kind=kind,
-                    body={"conversation": room.id},
+                    body=msgspec.to_builtins(news),
                 )
 
     # ── What other domains tell us (registered with people at wiring) ───────────────────────────────────────────────
@@ -177,14 +230,57 @@ class ConversationService:
         if (id := await self.repo.by_pair(rules.pair(a, b), tx)) is not None:
             await self._apply(tx, id, rule)
 
+    def erase_also(self, channels: Channels) -> None:
+        """Words of deleted accounts are erased in these channels, too."""
+        self._elsewhere.append(channels)
+
     async def on_delete(self, tx: Tx, person: str) -> None:
         """An account is deleted: out of all groups, direct conversations close, words are erased afterwards."""
         rooms = list({*await self.repo.rooms_of(person, tx), *await self.repo.rooms_left_by(person, tx)})
         for id in rooms:
             await self._apply(tx, id, lambda room: rules.account_deleted(room, person))
+        for channels in self._elsewhere:
+            rooms += await channels(tx, person)
         if rooms:
             await self.repo.add_erasure(tx, person, rooms, self._clock.now())
-            tx.on_commit(self.erasure.hurry)
+            tx.on_commit(self.erasure.rounds.hurry)
+
+    async def say(self, tx: Tx, person: str, other: str, text: str, *, id: str, pledge: str) -> bool:
+        """Puts words of a person into their conversation with somebody, once for an `id`; it is made where there is
+        none. False where the two do not speak: a block, or friends no more. Raises Duplicate when both have begun to
+        speak at this moment."""
+        pair = rules.pair(person, other)
+        known = await self.repo.by_pair(pair, tx)
+        room = await self.repo.room(known, tx) if known is not None else None
+        if room is None:
+            try:
+                await self._people.hold_friendship(tx, person, other)
+            except VouchError:
+                return False
+            change = rules.create_direct(new_id("c"), person, other, self._clock.now())
+            await self.repo.create(tx, change.room, pair=pair, key=None)
+            await self._tell(tx, change)
+            room = change.room
+        if room.closed:
+            return False
+        words = msgspec.to_builtins(Message(text, pledge=pledge))
+        await self._outbox.put(
+            tx, id=id, ch=room.ch, order=room.version * 100 + 99, kind="message", body=words, by=person
+        )
+        return True
+
+    async def room(self, id: str) -> Room | None:
+        """A conversation with its members, for domains that follow what is said."""
+        return await self.repo.room(id)
+
+    async def rooms_of_many(self, persons: Collection[str]) -> dict[str, list[tuple[str, int]]]:
+        """By person the conversations, each with the first entry that they may see."""
+        return await self.repo.rooms_of_many(persons)
+
+    async def title(self, id: str) -> str:
+        """What a conversation is called; empty for a direct one."""
+        room = await self.repo.room(id)
+        return room.title if room else ""
 
     async def met(self, person: str, others: Collection[str]) -> set[str]:
         """Which of the others share a conversation with this person."""

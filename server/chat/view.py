@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from server.chat.model import Conversation, Conversations, Member, MemberPosition, Room
+from server.chat.mentions import MentionRepo
+from server.chat.model import (
+    MENTIONED_MOST,
+    Conversation,
+    Conversations,
+    Member,
+    MemberPosition,
+    Membership,
+    Pin,
+    Room,
+)
 from server.chat.repo import ConversationRepo
 from server.clock import to_ms
 from server.errors import Code, VouchError
+from server.notifications.model import Notify
 from server.people.model import PersonCard
-from server.realtime.hub import POSITIONS_SHOWN, Hub
+from server.realtime.hub import Hub
 from server.realtime.positions import Mark
+from server.realtime.teller import POSITIONS_SHOWN
 
 #: Conversations whose state is looked up at once.
 _AT_ONCE = 8
@@ -23,11 +35,20 @@ class Cards(Protocol):
     async def cards(self, ids: Collection[str]) -> dict[str, PersonCard]: ...
 
 
+class Choices(Protocol):
+    async def of(self, person: str, conversations: Collection[str]) -> Mapping[str, Notify]:
+        """What the person wants to hear of these, where it is not everything."""
+
+
 class ConversationView:
-    def __init__(self, repo: ConversationRepo, hub: Hub, people: Cards) -> None:
+    def __init__(
+        self, repo: ConversationRepo, mentions: MentionRepo, hub: Hub, people: Cards, choices: Choices
+    ) -> None:
         self._repo = repo
+        self._mentions = mentions
         self._hub = hub
         self._people = people
+        self._choices = choices
 
     async def one(self, person: str, id: str) -> Conversation:
         """Raises `not_found` for anybody but a member."""
@@ -35,7 +56,9 @@ class ConversationView:
         if room is None or person not in room.members:
             raise VouchError(Code.NOT_FOUND)
         marks = await self._hub.positions.of(person, [room.ch])
-        return await self._assemble(person, room, marks.get(room.ch, Mark()))
+        calls = await self._mentions.of(person, [id])
+        notify = (await self._choices.of(person, [id])).get(id, Notify())
+        return await self._assemble(person, room, marks.get(room.ch, Mark()), calls.get(id, ()), notify)
 
     async def page(self, person: str, before: str | None, limit: int) -> Conversations:
         """The most recently active first; `before` is the `next` of the page before.
@@ -57,6 +80,8 @@ class ConversationView:
             order = [id for id in order if (_rank(active[id]), id) < after]
         chosen = order[:limit]
         marks = await self._hub.positions.of(person, [f"conv:{id}" for id in chosen])
+        calls = await self._mentions.of(person, chosen)
+        notify = await self._choices.of(person, chosen)
         turn = asyncio.Semaphore(_AT_ONCE)
 
         async def load(id: str) -> Conversation | None:
@@ -64,17 +89,19 @@ class ConversationView:
                 room = await self._repo.room(id)
                 if room is None or person not in room.members:
                     return None
-                return await self._assemble(person, room, marks.get(room.ch, Mark()))
+                mark = marks.get(room.ch, Mark())
+                return await self._assemble(person, room, mark, calls.get(id, ()), notify.get(id, Notify()))
 
         loaded = [c for c in await asyncio.gather(*(load(id) for id in chosen)) if c is not None]
         loaded.sort(key=lambda conversation: (conversation.active_at, conversation.id), reverse=True)
         return Conversations(loaded, cursors[chosen[-1]] if len(order) > len(chosen) else None)
 
-    async def _assemble(self, person: str, room: Room, mark: Mark) -> Conversation:
+    async def _assemble(
+        self, person: str, room: Room, mark: Mark, calls: Sequence[int], notify: Notify
+    ) -> Conversation:
+        """`calls` are the numbers of the messages that call this person, read or not."""
         membership = room.members[person]
-        head, last = await self._hub.pages.latest(room.ch)
-        if last is not None and last.seq < membership.first:
-            last = None
+        head, last = await self._hub.pages.latest(room.ch, membership.first)
         cards = await self._people.cards(list(room.members))
         # What was said before one's time does not count as unread.
         before = await self._hub.pages.count_at(room.ch, membership.first - 1) if membership.first > 1 else 0
@@ -83,7 +110,7 @@ class ConversationView:
             ch=room.ch,
             kind=room.kind,
             title=room.title,
-            members=[Member(m.person, m.role, to_ms(m.joined_at)) for m in room.members.values()],
+            members=[_member(m) for m in room.members.values()],
             people=[cards[p] for p in room.members if p in cards],
             closed=room.closed,
             share_history=room.share_history,
@@ -98,6 +125,10 @@ class ConversationView:
             delivered=mark.delivered,
             first=membership.first,
             positions=await self._positions(person, room),
+            everybody_by=room.everybody_by,
+            pins=[Pin(pin.seq, pin.by, to_ms(pin.at)) for pin in room.pins if pin.seq >= membership.first],
+            mentioned=[seq for seq in calls if seq > mark.read and seq >= membership.first][-MENTIONED_MOST:],
+            notify=notify,
         )
 
     async def _positions(self, person: str, room: Room) -> list[MemberPosition]:
@@ -105,7 +136,12 @@ class ConversationView:
         if len(others) > POSITIONS_SHOWN:
             return []
         marks = await self._hub.positions.among(room.ch, others)
-        return [MemberPosition(other, mark.read, mark.delivered) for other, mark in marks.items()]
+        return [MemberPosition(other, mark.shown, mark.delivered) for other, mark in marks.items()]
+
+
+def _member(member: Membership) -> Member:
+    until = member.silenced_until
+    return Member(member.person, member.role, to_ms(member.joined_at), None if until is None else to_ms(until))
 
 
 def _rank(at: datetime | None) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
+from datetime import date
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,7 +18,7 @@ from server.people.avatars import Avatars
 from server.people.directory import avatar_path
 from server.people.friends import FriendsService
 from server.people.inbox import ProfileNews
-from server.people.model import Language, Me, PairState, Person
+from server.people.model import Age, Language, Me, PairState, Person
 from server.people.news import Newsroom
 from server.people.passwords import Passwords
 from server.people.repo import GrantsRepo, PairsRepo, PeopleRepo
@@ -26,7 +27,7 @@ from server.principals import Grant
 from server.store import Duplicate, Store, Tx
 
 DEFAULT_TIME_ZONE = "Asia/Shanghai"
-#: Called in the transaction that deletes an account.
+#: Called in the transaction that deletes an account, or that changes a birth date.
 DeleteHook = Callable[[Tx, str], Awaitable[None]]
 
 
@@ -81,8 +82,9 @@ class Accounts:
         self._limits = limits
         self._clock = clock
         self.delete_hooks: list[DeleteHook] = []
+        self.birth_date_hooks: list[DeleteHook] = []
 
-    async def register(self, account: NewAccount, ip: str, user_agent: str) -> tuple[Me, str]:
+    async def register(self, account: NewAccount, ip: str, user_agent: str, browser: str = "") -> tuple[Me, str]:
         """Makes the account and signs in; answers the session's token too. Raises `handle_taken`, `phone_taken`."""
         person = self._checked(account)
         secret = rules.password(account.password, person.handle)
@@ -91,7 +93,7 @@ class Accounts:
 
         async def body(tx: Tx) -> str:
             await self._people.insert(person, tx)
-            _, token = await self._sessions.open(tx, person.id, ip, user_agent)
+            _, token = await self._sessions.open(tx, person.id, ip, user_agent, browser)
             return token
 
         try:
@@ -118,14 +120,19 @@ class Accounts:
         return person.id
 
     async def me(self, me: str) -> Me:
-        return await self.me_of(await self._own(me))
+        return await self.me_of(await self.own(me))
 
     async def me_of(self, person: Person) -> Me:
         return self._me(person, await self._grants.of(person.id))
 
     async def change(self, me: str, change: ProfileChange, ip: str) -> Me:
         """Changes what is set. A new handle or phone counts as looking for somebody, for its answer tells as much."""
-        checked = self._checked_change(change, await self._own(me))
+        before = await self.own(me)
+        checked = self._checked_change(change, before)
+        if "birth_date" in checked:
+            born = checked["birth_date"]
+            assert born is None or isinstance(born, date)
+            rules.keep_birth_date(before.birth_date, born, self._clock.now(), before.time_zone)
         await self._limits.hit("change_profile", me)
         if isinstance(change.handle, str) or isinstance(change.phone, str):
             await self._limits.hit("find_person", me)
@@ -134,7 +141,7 @@ class Accounts:
         try:
             changed = await self._update(me, lambda before: msgspec.structs.replace(before, **checked))
         except Duplicate:
-            raise await self._taken(msgspec.structs.replace(await self._own(me), **checked)) from None
+            raise await self._taken(msgspec.structs.replace(await self.own(me), **checked)) from None
         return await self.me_of(changed)
 
     async def put_avatar(self, me: str, data: bytes) -> Me:
@@ -162,7 +169,7 @@ class Accounts:
 
     async def change_password(self, me: str, session: str, current: str, new: str) -> None:
         """Ends all other sign-ins, programs' tokens too. Raises `wrong_credentials`."""
-        person = await self._confirmed(me, current)
+        person = await self.confirmed(me, current)
         secret = await self._passwords.hash(rules.password(new, person.handle, field="new"))
 
         async def body(tx: Tx) -> None:
@@ -173,7 +180,7 @@ class Accounts:
 
     async def delete(self, me: str, password: str) -> None:
         """Scrubs the words, keeps the numbers: the id stays as that of somebody deleted; handle and phone are free."""
-        person = await self._confirmed(me, password)
+        person = await self.confirmed(me, password)
         gone = Person(
             id=person.id,
             handle="",
@@ -193,6 +200,28 @@ class Accounts:
             await self._sessions.end_all(tx, me)
 
         await self._store.transact(body)
+
+    async def correct_birth_date(self, tx: Tx, person: str, text: str) -> None:
+        """Staff put right what somebody has mistyped, in their transaction. Raises `not_found`, `bad_request`."""
+        before = await self._people.get(person, tx)
+        if before is None or before.deleted_at is not None:
+            raise VouchError(Code.NOT_FOUND)
+        born = rules.birth_date(text, rules.local_day(self._clock.now(), before.time_zone))
+        await self._replace(tx, msgspec.structs.replace(before, birth_date=born, version=before.version + 1))
+        await self._birth_date_changed(tx, person)
+        event = f"profile:{person}:{before.version + 1}"
+        await self._news.tell(tx, person, event, before.version + 1, "profile_changed", ProfileNews(person=person))
+
+    async def age(self, person: str, tx: Tx | None = None) -> Age | None:
+        """None for nobody."""
+        found = await self._people.get(person, tx)
+        if found is None or found.deleted_at is not None:
+            return None
+        return rules.age(found.birth_date, self._clock.now(), found.time_zone)
+
+    async def _birth_date_changed(self, tx: Tx, person: str) -> None:
+        for hook in self.birth_date_hooks:
+            await hook(tx, person)
 
     def _checked(self, account: NewAccount) -> Person:
         now = self._clock.now()
@@ -229,16 +258,17 @@ class Accounts:
             checked["phone"] = rules.phone(change.phone) if change.phone else None
         return checked
 
-    async def _own(self, me: str) -> Person:
+    async def own(self, me: str) -> Person:
+        """The account. Raises `unauthenticated` for one that is gone."""
         person = await self._people.get(me)
         if person is None or person.deleted_at is not None:
             raise VouchError(Code.UNAUTHENTICATED)
         return person
 
-    async def _confirmed(self, me: str, password: str) -> Person:
+    async def confirmed(self, me: str, password: str) -> Person:
         """The account, after its password was given again. Raises `wrong_credentials`, `too_often`."""
         await self._limits.hit("confirm_password", me)
-        person = await self._own(me)
+        person = await self.own(me)
         if not await self._passwords.matches(person.password, rules.normal_password(password)):
             raise VouchError(Code.WRONG_CREDENTIALS, "This is not your password.")
         return person
@@ -260,6 +290,8 @@ class Accounts:
                 return before
             after = msgspec.structs.replace(after, version=before.version + 1)
             await self._replace(tx, after)
+            if after.birth_date != before.birth_date:
+                await self._birth_date_changed(tx, me)
             if also is not None:
                 await also(tx)
             told = [me]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from server.errors import Code, VouchError
 from server.limits import Limits
 from server.people import pairs, rules
-from server.people.model import Pair, PairState, Person, PersonCard, PersonView, Relation
+from server.people.model import Language, Pair, PairState, Person, PersonCard, PersonView, Relation
 from server.people.repo import PairsRepo, PeopleRepo
 
 #: Answers which of these ids a person meets elsewhere (in a conversation, say).
@@ -101,6 +101,14 @@ class Directory:
     async def blocked_between(self, a: str, b: str) -> bool:
         """Whether either of the two blocks the other."""
         return a != b and bool((await self._pairs.get(pairs.new_pair(a, b))).blocked_by)
+
+    async def blocked_with(self, me: str, others: Iterable[str]) -> set[str]:
+        """Those of `others` who block `me`, or whom `me` blocks."""
+        found = await self._pairs.between(me, set(others))
+        return {other for other, pair in found.items() if pair.blocked_by}
+
+    async def languages(self, ids: Iterable[str]) -> dict[str, Language]:
+        return {person.id: person.language for person in await self._people.many(set(ids))}
 
     async def _visible(self, me: str, ids: set[str]) -> set[str]:
         found: dict[str, Pair] = await self._pairs.between(me, ids)

@@ -59,6 +59,11 @@ class FriendsService:
             blocked=[person for person, _ in of(Relation.BLOCKED)],
         )
 
+    async def ids_of(self, me: str) -> list[str]:
+        """All friends, in no order."""
+        found = await self._repo.of(me)
+        return [pair.other(me) for pair in found if pairs.relation(pair, me) is Relation.FRIEND]
+
     async def request(self, me: str, other: str, note: str) -> PersonView:
         """Asks; becomes friends at once when the other had asked. Raises `blocked`, `already`, `limit_reached`."""
         note = rules.words(note, rules.NOTE_LONGEST, field="note")

@@ -111,7 +111,10 @@ class Friends(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """An account. `phone` is in clear here and encrypted at rest; `avatar` names the current picture's version."""
+    """An account. `phone` is in clear here and encrypted at rest; `avatar` names the current picture's version.
+
+    `suspended_until`: nobody signs in to it before. It stays set when that time has come.
+    """
 
     id: str
     handle: str
@@ -125,7 +128,33 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     created_at: datetime
     deleted_at: datetime | None = None
+    suspended_until: datetime | None = None
     version: int = 1
+
+    def suspended(self, now: datetime) -> bool:
+        return self.suspended_until is not None and self.suspended_until > now
+
+
+class Age(msgspec.Struct, frozen=True):
+    """Whether somebody is a minor now, and since or from when they are of age; without a birth date nobody is a minor,
+    and `of_age_at` is None."""
+
+    minor: bool
+    birth_date: date | None
+    of_age_on: date | None
+    of_age_at: datetime | None
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as those who administer it may see it: without password, phone, birth date and introduction."""
+
+    id: str
+    handle: str
+    name: str
+    language: Language
+    created_at: datetime
+    deleted_at: datetime | None
+    suspended_until: datetime | None
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

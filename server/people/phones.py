@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+from collections.abc import Sequence
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-_NONCE = 12  # bytes, AES-GCM
+from server.sealing import FieldSeal
 
 
-class PhoneVault:
-    """`field` (32 bytes) encrypts, `blind` (32 bytes) keys the index by which a number is found exactly."""
+class PhoneVault(FieldSeal):
+    """`field` encrypts, `blind` keys the index by which a number is found exactly. Both are rings of keys of 32 bytes:
+    the first one writes, all of them read. A number is sealed for one person's document."""
 
-    def __init__(self, field: bytes, blind: bytes) -> None:
-        self._cipher = AESGCM(field)
-        self._blind = blind
+    def __init__(self, field: Sequence[bytes], blind: Sequence[bytes]) -> None:
+        super().__init__(field, "phone")
+        self._blind = tuple(blind)
 
-    def seal(self, number: str, person: str) -> bytes:
-        """A number for one person's document; moved to another document it does not open."""
-        nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, number.encode(), b"phone:" + person.encode())
-
-    def open(self, sealed: bytes, person: str) -> str:
-        """Raises cryptography's InvalidTag for foreign or damaged bytes."""
-        return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], b"phone:" + person.encode()).decode()
+    def indexes(self, number: str) -> list[str]:
+        """The blind indexes of a number (HMAC-SHA-256, hex) by every key of the ring. All of them are kept: so two
+        accounts never get one number, also while some nodes write with one key and some with the next."""
+        return [hmac.new(key, b"phone:" + number.encode(), hashlib.sha256).hexdigest() for key in self._blind]
 
     def index(self, number: str) -> str:
-        """The blind index of a number (HMAC-SHA-256, hex)."""
-        return hmac.new(self._blind, b"phone:" + number.encode(), hashlib.sha256).hexdigest()
+        """The blind index of a number by the key that writes now."""
+        return self.indexes(number)[0]

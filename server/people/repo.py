@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 
 import msgspec
 
 from server.people.model import Language, Pair, PairState, Person, Session, SessionKind
 from server.people.phones import PhoneVault
+from server.people.terms import terms
 from server.principals import Grant, Role, Scope
-from server.store import Collection, Document, Index, Store, Tx
+from server.store import Collection as Rows
+from server.store import Document, Gathered, Index, Store, Tx
 
 
 def token_hash(token: str) -> str:
@@ -25,14 +27,19 @@ class PeopleRepo:
     def __init__(self, store: Store, vault: PhoneVault) -> None:
         self._store = store
         self._vault = vault
-        self._people: Collection = store.collection("people")
-        self._avatars: Collection = store.collection("avatars")
+        self._people: Rows = store.collection("people")
+        self._avatars: Rows = store.collection("avatars")
 
     async def ensure_indexes(self) -> None:
         # Sparse and unique: deleted people have no handle, most have no phone.
         await self._store.ensure_indexes(
             "people",
-            [Index([("handle", 1)], unique=True, sparse=True), Index([("phone_index", 1)], unique=True, sparse=True)],
+            [
+                Index([("handle", 1)], unique=True, sparse=True),
+                Index([("phone_index", 1)], unique=True, sparse=True),
+                Index([("terms", 1)]),
+                Index([("created_at", 1)]),
+            ],
         )
         await self._store.ensure_indexes("avatars", [Index([("person", 1)])])
 
@@ -49,8 +56,29 @@ class PeopleRepo:
         return self._person(found) if found else None
 
     async def by_phone(self, number: str) -> Person | None:
-        found = await self._people.find_one({"phone_index": self._vault.index(number)})
+        found = await self._people.find_one({"phone_index": {"$in": self._vault.indexes(number)}})
         return self._person(found) if found else None
+
+    async def by_term(self, term: str, limit: int) -> list[Person]:
+        """Those who are found by this term (`registry.terms`), in no order."""
+        rows = await self._people.find({"terms": term}).limit(limit).to_list(limit)
+        return [self._person(document) for document in rows]
+
+    async def made_between(self, first: datetime, end: datetime, limit: int) -> list[Person]:
+        """Those who registered in `first <= … < end`, in no order."""
+        rows = await self._people.find({"created_at": {"$gte": first, "$lt": end}}).limit(limit).to_list(limit)
+        return [self._person(document) for document in rows]
+
+    async def add_terms(self) -> None:
+        """Makes accounts findable that were made before terms were kept; once, for it looks at each."""
+        done = self._store.collection("meta")
+        if await done.find_one({"_id": "people_terms"}):
+            return
+        async for row in self._people.find({}, {"handle": 1, "name": 1, "terms": 1}):
+            if "terms" not in row:
+                found_by = terms(row.get("handle", ""), row["name"])
+                await self._people.update_one({"_id": row["_id"], "name": row["name"]}, {"$set": {"terms": found_by}})
+        await done.update_one({"_id": "people_terms"}, {"$set": {"done": True}}, upsert=True)
 
     async def many(self, people: Iterable[str]) -> list[Person]:
         found = await self._people.find({"_id": {"$in": list(people)}}).to_list(None)
@@ -66,6 +94,26 @@ class PeopleRepo:
             change["$unset"] = absent
         done = await self._people.update_one(key, change, session=tx.session if tx else None)
         return done.matched_count == 1
+
+    async def hold(self, tx: Tx, person: str) -> None:
+        """Touches the account, so that a suspension and a sign-in under way cannot pass each other unseen."""
+        await self._people.update_one({"_id": person}, {"$inc": {"held": 1}}, session=tx.session)
+
+    async def reseal(self) -> int:
+        """Seals and indexes the phone numbers anew that the keys of today have not; answers how many. What somebody
+        changes meanwhile is left to them: they write with the keys of today too."""
+        changed = 0
+        async for row in self._people.find({}, {"phone": 1, "phone_index": 1}):
+            if (sealed := row.get("phone")) is None:
+                continue
+            number = self._vault.open(bytes(sealed), row["_id"])
+            indexes = self._vault.indexes(number)
+            if self._vault.is_current(bytes(sealed), row["_id"]) and row["phone_index"] == indexes:
+                continue
+            anew = {"phone": self._vault.seal(number, row["_id"]), "phone_index": indexes}
+            done = await self._people.update_one({"_id": row["_id"], "phone": sealed}, {"$set": anew})
+            changed += done.modified_count
+        return changed
 
     async def put_avatar(self, tx: Tx, person: str, version: str, data: bytes, at: datetime) -> None:
         await self._avatars.insert_one(
@@ -94,13 +142,15 @@ class PeopleRepo:
             "password": person.password,
             "created_at": person.created_at,
             "deleted_at": person.deleted_at,
+            "suspended_until": person.suspended_until,
+            "terms": terms(person.handle, person.name),
             "version": person.version,
         }
         if person.handle:
             document["handle"] = person.handle
         if person.phone:
             document["phone"] = self._vault.seal(person.phone, person.id)
-            document["phone_index"] = self._vault.index(person.phone)
+            document["phone_index"] = self._vault.indexes(person.phone)
         return document
 
     def _person(self, document: Document) -> Person:
@@ -118,6 +168,7 @@ class PeopleRepo:
             password=document["password"],
             created_at=document["created_at"],
             deleted_at=document["deleted_at"],
+            suspended_until=document.get("suspended_until"),
             version=document["version"],
         )
 
@@ -127,7 +178,9 @@ class SessionsRepo:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._sessions: Collection = store.collection("sessions")
+        self._sessions: Rows = store.collection("sessions")
+        self._by_hash = Gathered(self._of_hashes)
+        self._expiry = Gathered(self._expiries)
 
     async def ensure_indexes(self) -> None:
         await self._store.ensure_indexes(
@@ -142,8 +195,11 @@ class SessionsRepo:
         await self._sessions.insert_one(document, session=tx.session if tx else None)
 
     async def by_token(self, token: str) -> Session | None:
-        found = await self._sessions.find_one({"hash": token_hash(token)})
-        return _session(found) if found else None
+        return await self._by_hash.get(token_hash(token))
+
+    async def _of_hashes(self, hashes: Sequence[str]) -> dict[str, Session]:
+        found = await self._sessions.find({"hash": {"$in": list(hashes)}}).to_list(None)
+        return {document["hash"]: _session(document) for document in found}
 
     async def of(self, person: str, tx: Tx | None = None) -> list[Session]:
         found = await self._sessions.find({"person": person}, session=tx.session if tx else None).to_list(None)
@@ -156,27 +212,45 @@ class SessionsRepo:
         done = await self._sessions.delete_one({"_id": session, "person": person}, session=tx.session)
         return done.deleted_count == 1
 
-    async def live(self, sessions: Iterable[str], now: datetime) -> set[str]:
+    async def live(self, sessions: Collection[str], now: datetime) -> set[str]:
+        if len(sessions) == 1:  # asked for each socket that opens
+            (one,) = sessions
+            expires = {one: await self._expiry.get(one)}
+        else:
+            expires = dict(await self._expiries(list(sessions)))
+        return {session for session, at in expires.items() if at is not None and at > now}
+
+    async def _expiries(self, sessions: Sequence[str]) -> dict[str, datetime | None]:
         found = await self._sessions.find({"_id": {"$in": list(sessions)}}, {"expires": 1}).to_list(None)
-        return {document["_id"] for document in found if document["expires"] > now}
+        return {document["_id"]: document["expires"] for document in found}
 
 
 class GrantsRepo:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._grants: Collection = store.collection("grants")
+        self._grants: Rows = store.collection("grants")
+        self._of = Gathered(self._of_many)
 
     async def ensure_indexes(self) -> None:
-        await self._store.ensure_indexes("grants", [Index([("person", 1)])])
+        await self._store.ensure_indexes("grants", [Index([("person", 1)]), Index([("scope", 1), ("scope_id", 1)])])
 
     async def of(self, person: str) -> tuple[Grant, ...]:
-        found = await self._grants.find({"person": person}).to_list(None)
-        return tuple(
-            sorted(
-                (Grant(Role(row["role"]), Scope(row["scope"]), row["scope_id"]) for row in found),
-                key=lambda grant: (grant.scope, grant.scope_id, grant.role),
-            )
-        )
+        return tuple(sorted(await self._of.get(person) or (), key=lambda one: (one.scope, one.scope_id, one.role)))
+
+    async def of_now(self, person: str, tx: Tx) -> tuple[Grant, ...]:
+        rows = await self._grants.find({"person": person}, session=tx.session).to_list(None)
+        return tuple(Grant(Role(row["role"]), Scope(row["scope"]), row["scope_id"]) for row in rows)
+
+    async def _of_many(self, people: Sequence[str]) -> dict[str, list[Grant]]:
+        found: dict[str, list[Grant]] = {}
+        for row in await self._grants.find({"person": {"$in": list(people)}}).to_list(None):
+            found.setdefault(row["person"], []).append(Grant(Role(row["role"]), Scope(row["scope"]), row["scope_id"]))
+        return found
+
+    async def holders(self, *roles: Role) -> set[str]:
+        """Everybody who holds one of these roles in the whole system."""
+        key = {"scope": Scope.SYSTEM.value, "scope_id": ""}
+        return {row["person"] for row in await self._grants.find(key).to_list(None) if Role(row["role"]) in roles}
 
     async def insert(self, person: str, grant: Grant, by: str, at: datetime, tx: Tx | None = None) -> None:
         """Raises Duplicate when it is granted already."""
@@ -184,8 +258,9 @@ class GrantsRepo:
         row |= {"role": grant.role.value, "scope": grant.scope.value, "scope_id": grant.scope_id}
         await self._grants.insert_one(row, session=tx.session if tx else None)
 
-    async def delete(self, person: str, grant: Grant) -> bool:
-        done = await self._grants.delete_one({"_id": _grant_id(person, grant)})
+    async def delete(self, person: str, grant: Grant, tx: Tx | None = None) -> bool:
+        key = {"_id": _grant_id(person, grant)}
+        done = await self._grants.delete_one(key, session=tx.session if tx else None)
         return done.deleted_count == 1
 
     async def delete_all(self, tx: Tx, person: str) -> None:
@@ -197,7 +272,7 @@ class PairsRepo:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._pairs: Collection = store.collection("pairs")
+        self._pairs: Rows = store.collection("pairs")
 
     async def ensure_indexes(self) -> None:
         await self._store.ensure_indexes("pairs", [Index([("a", 1)]), Index([("b", 1)]), Index([("asker", 1)])])

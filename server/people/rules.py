@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import unicodedata
 import zoneinfo
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib import resources
 
 import phonenumbers
 
 from server.errors import Code, VouchError
+from server.people.model import Age
 
 HANDLE = re.compile(r"[a-z][a-z0-9_.]{2,31}")
 PASSWORD_SHORTEST, PASSWORD_LONGEST = 8, 256
@@ -174,6 +175,29 @@ def local_day(at: datetime, zone: str) -> date:
 def years_between(born: date, today: date) -> int:
     """Completed years; somebody born on 29 February has their birthday on 1 March in other years."""
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def of_age_on(born: date) -> date:
+    """The eighteenth birthday."""
+    try:
+        return born.replace(year=born.year + OF_AGE)
+    except ValueError:  # 29 February
+        return date(born.year + OF_AGE, 3, 1)
+
+
+def age(born: date | None, at: datetime, zone: str) -> Age:
+    """Somebody's age, where they are."""
+    if born is None:
+        return Age(False, None, None, None)
+    day = of_age_on(born)
+    begins = datetime.combine(day, time.min, zoneinfo.ZoneInfo(zone)).astimezone(UTC)
+    return Age(is_minor(born, at, zone), born, day, begins)
+
+
+def keep_birth_date(before: date | None, after: date | None, at: datetime, zone: str) -> None:
+    """Raises `guardian_needed` to a minor who changes their birth date: they would be of age whenever they like."""
+    if before != after and is_minor(before, at, zone):
+        raise VouchError(Code.GUARDIAN_NEEDED, "Staff correct the birth date of a minor.", field="birth_date")
 
 
 def is_minor(born: date | None, at: datetime, zone: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -14,6 +14,7 @@ from server.errors import Code, VouchError
 from server.ids import new_id
 from server.limits import Limits
 from server.people import devices, rules
+from server.people.browsers import BrowsersRepo
 from server.people.inbox import SessionNews
 from server.people.model import Person, Session, SessionKind, SessionView
 from server.people.news import Newsroom
@@ -33,6 +34,9 @@ _PRINCIPALS = {SessionKind.BROWSER: Kind.PERSON, SessionKind.TOKEN: Kind.PROGRAM
 #: So that scanners find tokens that were published by mistake.
 TOKEN_PREFIX = "vouch_"  # noqa: S105
 
+#: Called in the transaction that ends sign-ins, with their ids.
+EndHook = Callable[[Tx, Sequence[str]], Awaitable[None]]
+
 
 class Known(msgspec.Struct, frozen=True):
     """Who came by a token; `touched` when the session's end has just slid on."""
@@ -48,6 +52,7 @@ class Sessions:
         repo: SessionsRepo,
         people: PeopleRepo,
         grants: GrantsRepo,
+        browsers: BrowsersRepo,
         passwords: Passwords,
         vault: PhoneVault,
         news: Newsroom,
@@ -58,16 +63,21 @@ class Sessions:
         self._repo = repo
         self._people = people
         self._grants = grants
+        self._browsers = browsers
         self._passwords = passwords
         self._vault = vault
         self._news = news
         self._limits = limits
         self._clock = clock
+        self.end_hooks: list[EndHook] = []
 
-    async def sign_in(self, login: str, password: str, ip: str, user_agent: str) -> tuple[Person, SessionView, str]:
+    async def sign_in(
+        self, login: str, password: str, ip: str, user_agent: str, browser: str = ""
+    ) -> tuple[Person, SessionView, str]:
         """By handle or phone; answers the person, the session and its token. Raises `wrong_credentials` for either.
 
-        Takes the same time for logins that do not exist.
+        `browser` is the cookie that browsers keep. Takes the same time for logins that do not exist. That an account is
+        `suspended` is told to whoever knows its password.
         """
         key = _login_key(login)
         await self._limits.hit("sign_in", self._vault.index(key))
@@ -82,12 +92,16 @@ class Sessions:
                 person, password=await self._passwords.hash(given), version=person.version + 1
             )
             await self._people.replace(person)  # somebody faster has changed it anyway
+        if person.suspended(self._clock.now()):
+            metrics.SIGN_INS.labels("suspended").inc()
+            raise self._suspended(person)
+        session, token = await self._store.transact(lambda tx: self.open(tx, person.id, ip, user_agent, browser))
         metrics.SIGN_INS.labels("signed_in").inc()
-        session, token = await self._store.transact(lambda tx: self.open(tx, person.id, ip, user_agent))
         return person, self.view(session, session.id), token
 
-    async def open(self, tx: Tx, person: str, ip: str, user_agent: str) -> tuple[Session, str]:
+    async def open(self, tx: Tx, person: str, ip: str, user_agent: str, browser: str = "") -> tuple[Session, str]:
         """A new browser session. The one unused for longest makes room when there are too many."""
+        await self._browsers.note(tx, person, browser, self._clock.now())
         browsers = [s for s in await self._repo.of(person, tx) if s.kind is SessionKind.BROWSER]
         surplus = sorted(browsers, key=lambda s: s.seen_at)[: max(0, len(browsers) - MOST_BROWSERS + 1)]
         await self._end(tx, person, [s.id for s in surplus])
@@ -131,11 +145,15 @@ class Sessions:
     async def end_others(self, person: str, current: str) -> int:
         return await self._store.transact(lambda tx: self.end_all(tx, person, keep=current))
 
+    async def end_one(self, tx: Tx, person: str, session: str) -> bool:
+        """Ends one sign-in, in a transaction under way; False when there is none such."""
+        return await self._end(tx, person, [session]) > 0
+
     async def end_all(self, tx: Tx, person: str, keep: str = "") -> int:
         """Ends every sign-in but `keep`, in a transaction under way; answers how many."""
         return await self._end(tx, person, [s.id for s in await self._repo.of(person, tx) if s.id != keep])
 
-    async def live(self, sessions: Iterable[str]) -> set[str]:
+    async def live(self, sessions: Collection[str]) -> set[str]:
         """Which of these sign-ins still hold (one query)."""
         return await self._repo.live(sessions, self._clock.now())
 
@@ -154,6 +172,12 @@ class Sessions:
         self, tx: Tx, person: str, kind: SessionKind, name: str, ip: str, prefix: str
     ) -> tuple[Session, str]:
         token, now = prefix + secrets.token_urlsafe(32), self._clock.now()
+        found = await self._people.get(person, tx)
+        if found is None or found.deleted_at is not None:
+            raise VouchError(Code.UNAUTHENTICATED)
+        if found.suspended(now):
+            raise self._suspended(found)
+        await self._people.hold(tx, person)
         session = Session(
             id=new_id("s"),
             person=person,
@@ -177,9 +201,18 @@ class Sessions:
         grants = await self._grants.of(session.person)
         return Known(Principal(_PRINCIPALS[kind], session.person, session.id, grants), touched)
 
+    def _suspended(self, person: Person) -> VouchError:
+        """`retry_after` tells until when."""
+        assert person.suspended_until is not None
+        left = (person.suspended_until - self._clock.now()).total_seconds()
+        said = f"This account is suspended until {person.suspended_until:%Y-%m-%d %H:%M} UTC."
+        return VouchError(Code.SUSPENDED, said, retry_after=max(1.0, round(left, 1)))
+
     async def _end(self, tx: Tx, person: str, sessions: list[str]) -> int:
         ended = [session for session in sessions if await self._repo.delete(tx, person, session)]
         if ended:
+            for hook in self.end_hooks:
+                await hook(tx, ended)
             order = to_ms(self._clock.now())
             await self._news.tell(
                 tx, person, f"sessions:{ended[0]}", order, "session_ended", SessionNews(sessions=ended)

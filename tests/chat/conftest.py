@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from server.chat.model import Conversation, CreateDirect, CreateGroup, Room
+from server.keys import Keys
 from server.people.accounts import NewAccount
 from server.principals import Kind, Principal
-from server.realtime.appender import Accepted
+from server.realtime.lane import Accepted
 from server.realtime.protocol import Entry, Page
 from server.services import Services
+from server.settings import Settings
+from tests.conftest import Run
 from tests.wire.client import client_id
 
 PASSWORD = "paper and seal"
+
+
+class HandClock:
+    """Stands still until it is moved on."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def pass_by(self, **time: float) -> None:
+        self.at += timedelta(**time)
 
 
 class World:
@@ -81,7 +99,13 @@ class World:
         """Returns when the words are erased too."""
         await self.services.people.accounts.delete(person, PASSWORD)
         await self.services.outbox.drained()
-        await self.chat.erasure.done.wait()
+        await self.chat.erasure.rounds.done.wait()
+
+    async def quiet(self) -> None:
+        """Returns when everything that follows from what was done is done."""
+        for _ in range(2):
+            await self.hub.followers.settled()
+            await self.services.outbox.drained()
 
     @staticmethod
     def principal(person: str) -> Principal:
@@ -91,3 +115,17 @@ class World:
 @pytest.fixture
 def world(services: Services) -> World:
     return World(services)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def calm(settings: Settings, keys: Keys, run: Run[Any], clock: HandClock) -> Iterator[World]:
+    """A world in which time passes by hand."""
+    services = Services(settings, keys, clock, mongodb_uri=settings.mongodb_uri, redis_url=settings.redis_url)
+    run(services.start())
+    yield World(services)
+    run(services.stop())

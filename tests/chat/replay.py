@@ -8,12 +8,14 @@ import msgspec
 
 from server.chat import rules
 from server.chat.channel import conversation_kind
-from server.chat.model import ConversationKind, Room
+from server.chat.model import ConversationKind, EverybodyBy, MemberRole, Room
 from server.chat.rules import Change
+from server.clock import to_ms
 from server.realtime.channels import NobodyPolicy, checked_body
 from server.realtime.protocol import Entry
 
 KIND = conversation_kind(NobodyPolicy())
+OWNER, MEMBER = MemberRole.OWNER.value, MemberRole.MEMBER.value
 
 
 class Replay:
@@ -21,10 +23,18 @@ class Replay:
 
     def __init__(self) -> None:
         self.kind = self.title = ""
-        self.members: set[str] = set()
-        self.owner: str | None = None
+        #: person → role
+        self.members: dict[str, str] = {}
+        #: person → until when (milliseconds); those who may write are not in it
+        self.silenced: dict[str, int] = {}
+        self.pins: list[int] = []
+        self.everybody_by = EverybodyBy.MEMBERS.value
         self.closed = False
         self.seq = 0
+
+    @property
+    def owner(self) -> str | None:
+        return next((person for person, role in self.members.items() if role == OWNER), None)
 
     def change(self, change: Change) -> None:
         """Reads what the rules say, before it is in any log."""
@@ -39,8 +49,11 @@ class Replay:
 
     def must_equal(self, room: Room) -> None:
         assert (self.kind, self.title, self.closed) == (room.kind, room.title, room.closed)
+        assert (self.pins, self.everybody_by) == ([pin.seq for pin in room.pins], room.everybody_by)
         if room.kind is ConversationKind.GROUP:
-            assert (self.members, self.owner) == (set(room.members), room.owner())
+            assert self.members == {person: member.role for person, member in room.members.items()}
+            kept = {person: member.silenced_until for person, member in room.members.items()}
+            assert self.silenced == {person: to_ms(until) for person, until in kept.items() if until is not None}
 
     def read(self, kind: str, body: dict[str, Any], *, gone: bool = False) -> None:
         self.seq += 1
@@ -53,17 +66,34 @@ class Replay:
                 self.title, self.kind = body["title"], body["kind"]
             case "joined":
                 if self.owner is None:  # whoever brings the first ones in owns the group
-                    self.owner = body["by"]
-                    self.members.add(body["by"])
-                assert not self.members & set(body["persons"])
-                self.members |= set(body["persons"])
+                    self.members[body["by"]] = OWNER
+                assert not self.members.keys() & set(body["persons"])
+                self.members |= dict.fromkeys(body["persons"], MEMBER)
             case "left" | "removed":
-                self.members.remove(body["person"])
-                if self.owner == body["person"]:
-                    self.owner = None
+                del self.members[body["person"]]
+                self.silenced.pop(body["person"], None)
             case "handed_over":
                 assert body["person"] in self.members
-                self.owner = body["person"]
+                if self.owner is not None:
+                    self.members[self.owner] = MEMBER
+                self.members[body["person"]] = OWNER
+                self.silenced.pop(body["person"], None)
+            case "role_changed":
+                assert body["person"] in self.members
+                self.members[body["person"]] = body["role"]
+            case "silenced":
+                assert body["person"] in self.members
+                self.silenced.pop(body["person"], None)
+                if body["until"] is not None:
+                    self.silenced[body["person"]] = body["until"]
+            case "pinned" if body["on"]:
+                assert body["seq"] not in self.pins
+                self.pins.append(body["seq"])
+            case "pinned":
+                self.pins.remove(body["seq"])
+            case "rules_changed":
+                assert body["everybody_by"] != self.everybody_by
+                self.everybody_by = body["everybody_by"]
             case "renamed":
                 self.title = body["title"]
             case "closed":

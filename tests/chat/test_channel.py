@@ -9,7 +9,9 @@ import pytest
 
 from server.chat import rules
 from server.chat.channel import ConversationPolicy, conversation_kind
-from server.chat.model import MEMBERS_MOST, TEXT_LONGEST
+from server.chat.model import MEMBERS_MOST
+from server.chat.words import TEXT_LONGEST
+from server.clock import SystemClock
 from server.errors import Code, VouchError
 from server.principals import Grant, Kind, Principal, Role
 from server.realtime.channels import DENIED, Access, ChannelKinds, Effects, NobodyPolicy, checked_body
@@ -22,7 +24,7 @@ KIND = conversation_kind(NobodyPolicy())
 
 @pytest.fixture
 def policy(world: World) -> ConversationPolicy:
-    return ConversationPolicy(world.chat.repo)
+    return ConversationPolicy(world.chat.repo, SystemClock(), world.services.media)
 
 
 async def test_members_and_their_programs_may_nobody_else(world: World, policy: ConversationPolicy) -> None:
@@ -60,12 +62,14 @@ async def test_rights_are_asked_again_after_each_change(world: World) -> None:
 
 def test_effects() -> None:
     """Each entry that rules can produce: what it does beside being read."""
-    policy = ConversationPolicy(None)  # type: ignore[arg-type]  # effects ask nobody
+    policy = ConversationPolicy(None, SystemClock(), None)  # type: ignore[arg-type]  # effects ask nobody
     bodies: dict[str, tuple[dict[str, Any], Effects]] = {
         "removed": ({"person": "p_1", "by": "p_2"}, Effects(drop=("p_1",))),
         "left": ({"person": "p_1"}, Effects(drop=("p_1",))),
         "erased": ({"person": "p_1"}, Effects(erase=("p_1",), recheck=True)),
         "closed": ({}, Effects(recheck=True)),
+        "silenced": ({"person": "p_1", "until": 1, "by": "p_2"}, Effects(recheck=True)),
+        "handed_over": ({"person": "p_1", "by": "p_2"}, Effects(recheck=True)),
         "reopened": ({}, Effects(recheck=True)),
     }
     for kind in KIND.entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from server.realtime.pages import PAGE_BYTES
 from tests.chat.conftest import World
@@ -52,6 +53,26 @@ async def test_the_preview_shows_the_last_edit(world: World) -> None:
     last = (await world.view(mei, id)).last
     assert last is not None
     assert (last.seq, last.body["text"]) == (seq, "after")
+
+
+@pytest.mark.parametrize("followed", [False, True])
+async def test_a_crowd_that_reacts_does_not_push_the_words_away(world: World, followed: bool) -> None:
+    """What is about a message is no preview, however much of it comes."""
+    lin, mei, ada = await world.friends("lin", "mei", "ada")
+    id = await world.group(lin, mei)
+    if followed:
+        await world.hub.gates.open(f"conv:{id}")
+    seq = await world.say(lin, id, "who is there?")
+    for turn in range(40):
+        await world.append(mei, id, "reaction", {"emoji": "👍", "on": turn % 2 == 0}, ref=seq)
+    last = (await world.view(mei, id)).last
+    assert last is not None
+    assert last.seq == seq
+    await world.chat.add(lin, id, [ada])
+    await world.append(lin, id, "edit", {"text": "not for her"}, ref=seq)
+    last = (await world.view(ada, id)).last
+    assert last is not None
+    assert (last.kind, last.body["persons"]) == ("joined", [ada])
 
 
 async def test_a_deletion_with_a_used_id_is_refused_before_words_go(world: World) -> None:

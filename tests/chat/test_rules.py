@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,11 +13,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from server.chat import rules
-from server.chat.model import MEMBERS_MOST, ConversationKind, MemberRole, Membership, Room
+from server.chat.model import (
+    MEMBERS_MOST,
+    PINS_MOST,
+    ConversationKind,
+    EverybodyBy,
+    MemberRole,
+    Membership,
+    Room,
+)
 from server.chat.rules import Change
+from server.clock import to_ms
 from server.errors import Code, VouchError
-from server.realtime.channels import Draft
-from server.realtime.protocol import Entry
 from tests.chat.replay import Replay
 
 AT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -34,7 +41,7 @@ class Conversation(RuleBasedStateMachine):
         self.room: Room
         self.replay = Replay()
         self.now = AT
-        self.gone: set[str] = set()
+        self.authors: dict[int, str] = {}
 
     @initialize(creator=people, others=st.lists(people, min_size=1), share=st.booleans())
     def create(self, creator: str, others: list[str], share: bool) -> None:
@@ -66,14 +73,21 @@ class Conversation(RuleBasedStateMachine):
             self.replay.change(change)
         return change
 
-    @rule(actor=people, persons=st.lists(people, min_size=1), friends=st.sets(people))
-    def add(self, actor: str, persons: list[str], friends: set[str]) -> None:
+    @rule(
+        actor=people,
+        persons=st.lists(people, min_size=1),
+        friends=st.sets(people),
+        silences=st.dictionaries(people, st.integers(-5, 5)),
+    )
+    def add(self, actor: str, persons: list[str], friends: set[str], silences: dict[str, int]) -> None:
+        """`silences` (minutes) are of those who have left."""
         self.now += timedelta(minutes=1)
+        ends = {person: self.now + timedelta(minutes=left) for person, left in silences.items()}
         new = set(persons) - self.room.members.keys()
         member = actor in self.room.members
         head = self.replay.seq
         change = self.attempt(
-            lambda: rules.add(self.room, actor, persons, friends, self.now, head),
+            lambda: rules.add(self.room, actor, persons, friends, self.now, head, ends),
             allowed=member and new <= friends,
             refusal={Code.BLOCKED} if member else {Code.NOT_FOUND},
         )
@@ -82,46 +96,114 @@ class Conversation(RuleBasedStateMachine):
             for person in new:
                 membership = change.room.members[person]
                 assert membership.role is MemberRole.MEMBER
+                assert membership.silenced_until == (ends[person] if silences.get(person, 0) > 0 else None)
                 assert membership.first == (1 if change.room.share_history else head + 1)
+
+    def may_act_on(self, actor: str, person: str) -> tuple[bool, set[Code]]:
+        """Whether one member ranks above another, and how the rules say that they do not."""
+        here = self.room.members
+        if not {actor, person} <= here.keys():
+            return False, {Code.NOT_FOUND}
+        return here[actor].role.rank > here[person].role.rank, {Code.FORBIDDEN}
 
     @rule(actor=people, person=people)
     def remove(self, actor: str, person: str) -> None:
         here, owner = self.room.members.keys(), self.room.owner()
-        oneself = actor == person and (actor != owner or len(here) == 1)
-        self.attempt(
-            lambda: rules.remove(self.room, actor, person),
-            allowed=actor in here and person in here and (oneself or (actor == owner and actor != person)),
-            refusal={Code.NOT_FOUND}
-            if not {actor, person} <= here
-            else {Code.CONFLICT}
-            if actor == person
-            else {Code.FORBIDDEN},
-        )
+        allowed, refusal = self.may_act_on(actor, person)
+        if actor == person and actor in here:
+            allowed, refusal = actor != owner or len(here) == 1, {Code.CONFLICT}
+        self.attempt(lambda: rules.remove(self.room, actor, person), allowed=allowed, refusal=refusal)
+
+    def owner_only(self, actor: str) -> tuple[bool, set[Code]]:
+        if actor not in self.room.members:
+            return False, {Code.NOT_FOUND}
+        return actor == self.room.owner(), {Code.FORBIDDEN}
 
     @rule(actor=people, person=people)
     def hand_over(self, actor: str, person: str) -> None:
-        here, owner = self.room.members.keys(), self.room.owner()
-        self.attempt(
-            lambda: rules.hand_over(self.room, actor, person),
-            allowed=actor == owner and person in here and person != actor,
-            refusal={Code.NOT_FOUND}
-            if actor not in here
-            else {Code.FORBIDDEN}
-            if actor != owner
-            else {Code.NOT_FOUND, Code.ALREADY},
-        )
+        allowed, refusal = self.owner_only(actor)
+        if allowed and (person not in self.room.members or person == actor):
+            allowed, refusal = False, {Code.NOT_FOUND, Code.ALREADY}
+        self.attempt(lambda: rules.hand_over(self.room, actor, person), allowed=allowed, refusal=refusal)
 
-    @rule(actor=people, name=st.sampled_from(["Tea house", " Tea  house ", "Coffee", "  ", "家"]))
-    def rename(self, actor: str, name: str) -> None:
-        here, owner = self.room.members.keys(), self.room.owner()
-        blank = not name.strip()
+    @rule(actor=people, person=people, role=st.sampled_from([MemberRole.ADMIN, MemberRole.MEMBER]))
+    def change_role(self, actor: str, person: str, role: MemberRole) -> None:
+        allowed, refusal = self.owner_only(actor)
+        if allowed and (person not in self.room.members or person == actor):
+            allowed, refusal = False, {Code.NOT_FOUND, Code.CONFLICT}
         change = self.attempt(
-            lambda: rules.rename(self.room, actor, name),
-            allowed=actor == owner and not blank,
-            refusal={Code.NOT_FOUND} if actor not in here else {Code.FORBIDDEN, Code.BAD_REQUEST},
+            lambda: rules.change_role(self.room, actor, person, role), allowed=allowed, refusal=refusal
         )
-        if change is not None:
-            assert change.room.title == " ".join(name.split())
+        if allowed:
+            assert self.room.members[person].role is role
+        if change is not None:  # nothing else about them is different
+            assert {p for p, m in change.room.members.items() if m.role is MemberRole.OWNER} == {actor}
+
+    @rule(actor=people, person=people, minutes=st.sampled_from([None, -1, 0, 1, 600, 60 * 24 * 365, 60 * 24 * 400]))
+    def silence(self, actor: str, person: str, minutes: int | None) -> None:
+        allowed, refusal = self.may_act_on(actor, person)
+        until = None if minutes is None else to_ms(self.now + timedelta(minutes=minutes))
+        if allowed and minutes is not None and not 0 < minutes <= 60 * 24 * 366:
+            allowed, refusal = False, {Code.BAD_REQUEST}
+        self.attempt(lambda: rules.silence(self.room, actor, person, until, self.now), allowed=allowed, refusal=refusal)
+        if allowed:
+            kept = self.room.members[person].silenced_until
+            assert (None if kept is None else to_ms(kept)) == until
+
+    def keeps_pins(self, actor: str) -> tuple[bool, set[Code]]:
+        member = self.room.members.get(actor)
+        if member is None:
+            return False, {Code.NOT_FOUND}
+        if member.role is MemberRole.MEMBER:
+            return False, {Code.FORBIDDEN}
+        return not self.room.closed, {Code.CLOSED}
+
+    @rule(actor=people, seq=st.integers(1, 60), author=people)
+    def pin(self, actor: str, seq: int, author: str) -> None:
+        author = self.authors.setdefault(seq, author)
+        there = seq in {pin.seq for pin in self.room.pins}
+        allowed, refusal = self.keeps_pins(actor)
+        if allowed and not there and len(self.room.pins) == PINS_MOST:
+            allowed, refusal = False, {Code.LIMIT_REACHED}
+        change = self.attempt(
+            lambda: rules.pin(self.room, actor, seq, author, self.now), allowed=allowed, refusal=refusal
+        )
+        assert (change is None) == (not allowed or there)
+
+    @rule(actor=people)
+    def pin_many(self, actor: str) -> None:
+        """So that the most is reached."""
+        for seq in range(1, PINS_MOST):
+            self.pin(actor, seq, PEOPLE[seq % len(PEOPLE)])
+
+    @rule(actor=people, seq=st.integers(1, 60))
+    def unpin(self, actor: str, seq: int) -> None:
+        there = seq in {pin.seq for pin in self.room.pins}
+        allowed, refusal = self.keeps_pins(actor)
+        change = self.attempt(lambda: rules.unpin(self.room, actor, seq), allowed=allowed, refusal=refusal)
+        assert (change is None) == (not allowed or not there)
+
+    @rule(actor=people, seq=st.integers(1, 60))
+    def a_message_is_deleted(self, actor: str, seq: int) -> None:
+        """By whoever may, as `speech` has said; it does not stay on top."""
+        self.attempt(lambda: rules.fall(self.room, seq, actor), allowed=True, refusal=set())
+        assert seq not in {pin.seq for pin in self.room.pins}
+
+    @rule(
+        actor=people,
+        name=st.sampled_from([None, "Tea house", " Tea  house ", "Coffee", "  ", "家"]),
+        everybody_by=st.sampled_from([None, *EverybodyBy]),
+    )
+    def change_what_holds_for_all(self, actor: str, name: str | None, everybody_by: EverybodyBy | None) -> None:
+        blank = name is not None and not name.strip()
+        allowed, refusal = self.owner_only(actor)
+        if allowed and blank:
+            allowed, refusal = False, {Code.BAD_REQUEST}
+        before = self.room
+        self.attempt(lambda: rules.change(self.room, actor, name, everybody_by), allowed=allowed, refusal=refusal)
+        if allowed:
+            assert self.room.title == (before.title if name is None else " ".join(name.split()))
+            assert self.room.everybody_by is (before.everybody_by if everybody_by is None else everybody_by)
 
     @rule()
     def close(self) -> None:
@@ -138,19 +220,33 @@ class Conversation(RuleBasedStateMachine):
     @rule(person=people)
     def an_account_is_deleted(self, person: str) -> None:
         """Of a member, or of somebody who was one: their words are still there."""
-        here, owner = set(self.room.members), self.room.owner()
+        before, here, owner = self.room, set(self.room.members), self.room.owner()
         change = self.attempt(lambda: rules.account_deleted(self.room, person), allowed=True, refusal=set())
         assert change is not None
         assert rules.KIND_OF[type(change.entries[0])] == "erased"
         assert set(change.room.members) == here - {person}
-        if person == owner and change.room.members:  # the longest member takes over
-            heir = change.room.members[change.room.owner() or ""]
-            assert all((heir.joined_at, heir.person) <= (m.joined_at, m.person) for m in change.room.members.values())
+        assert all(pin.author != person for pin in change.room.pins)
+        if person == owner and change.room.members:  # the longest administrator takes over, or else the longest member
+            heir = before.members[change.room.owner() or ""]
+            rest = [m for p, m in before.members.items() if p != person]
+            assert heir.role.rank == max(m.role.rank for m in rest)
+            equals = [m for m in rest if m.role is heir.role]
+            assert all((heir.joined_at, heir.person) <= (m.joined_at, m.person) for m in equals)
 
     @invariant()
     def exactly_one_owner_while_anybody_is_there(self) -> None:
         owners = [m.person for m in self.room.members.values() if m.role is MemberRole.OWNER]
         assert len(owners) == (1 if self.room.members else 0)
+
+    @invariant()
+    def nobody_is_above_who_silenced_them_for_good(self) -> None:
+        """An owner whom nobody could let write again would be silenced for a year."""
+        assert all(m.silenced_until is None for m in self.room.members.values() if m.role is MemberRole.OWNER)
+
+    @invariant()
+    def pins_are_few_and_each_is_there_once(self) -> None:
+        seqs = [pin.seq for pin in self.room.pins]
+        assert len(seqs) == len(set(seqs)) <= PINS_MOST
 
     @invariant()
     def the_entries_tell_the_whole_change(self) -> None:
@@ -181,11 +277,14 @@ def test_a_direct_conversation_belongs_to_nobody() -> None:
 @pytest.mark.parametrize(
     "action",
     [
-        lambda room, who: rules.rename(room, who, "Us"),
+        lambda room, who: rules.change(room, who, "Us", None),
         lambda room, who: rules.add(room, who, ["p_ada"], ["p_ada"], AT, 1),
         lambda room, who: rules.remove(room, who, who),
         lambda room, who: rules.remove(room, who, "p_mei"),
         lambda room, who: rules.hand_over(room, who, "p_mei"),
+        lambda room, who: rules.change(room, who, None, EverybodyBy.ADMINS),
+        lambda room, who: rules.change_role(room, who, "p_mei", MemberRole.ADMIN),
+        lambda room, who: rules.silence(room, who, "p_mei", to_ms(AT) + 60_000, AT),
     ],
 )
 def test_nobody_comes_or_goes_in_a_direct_conversation(action: Callable[[Room, str], Any]) -> None:
@@ -193,6 +292,31 @@ def test_nobody_comes_or_goes_in_a_direct_conversation(action: Callable[[Room, s
         with pytest.raises(VouchError) as refused:
             action(direct(), who)
         assert refused.value.code is code
+
+
+def test_in_a_direct_conversation_both_pin() -> None:
+    room = direct()
+    for seq, who in ((3, "p_lin"), (5, "p_mei")):
+        change = rules.pin(room, who, seq, "p_lin", AT)
+        assert change is not None
+        room = change.room
+    assert [(pin.seq, pin.by) for pin in room.pins] == [(3, "p_lin"), (5, "p_mei")]
+    change = rules.unpin(room, "p_mei", 3)  # each also what the other has pinned
+    assert change is not None
+    assert [pin.seq for pin in change.room.pins] == [5]
+    with pytest.raises(VouchError, match="not_found"):
+        rules.pin(room, "p_ada", 7, "p_lin", AT)
+    closed = msgspec.structs.replace(room, closed=True)
+    with pytest.raises(VouchError, match="closed"):
+        rules.pin(closed, "p_lin", 7, "p_lin", AT)
+    with pytest.raises(VouchError, match="closed"):
+        rules.unpin(closed, "p_lin", 3)
+
+
+def test_an_end_beyond_all_calendars_is_refused() -> None:
+    room = rules.create_group(ID, "p_lin", "Tea", ["p_mei"], ["p_mei"], AT, share=True).room
+    with pytest.raises(VouchError, match="bad_request"):
+        rules.silence(room, "p_lin", "p_mei", 2**53 - 1, AT)
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -239,61 +363,6 @@ def test_only_friends_are_brought_along() -> None:
         rules.create_group(ID, "p_lin", "Tea", ["p_mei", "p_ada"], ["p_mei"], AT, share=False)
     alone = rules.create_group(ID, "p_lin", "Notes", ["p_lin"], [], AT, share=False)
     assert set(alone.room.members) == {"p_lin"}
-
-
-# ── What may be appended ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def message(by: str = "p_lin", *, kind: str = "message", gone: bool = False) -> Entry:
-    return Entry(7, 7, 0, by, "some-client-id-here", kind, {} if gone else {"text": "tea?"}, None, gone)
-
-
-def admit(actor: str, kind: str, target: Entry | None, *, owner: str | None = None, text: str = "x") -> None:
-    body: dict[str, Any] = {"text": text} if kind in ("message", "edit") else {}
-    rules.admit(owner, actor, Draft(CH, actor, "an-id-of-the-client", kind, body, 7 if target else None), target)
-
-
-ALLOWED: Sequence[tuple[str, str, Entry | None, str | None]] = [
-    ("p_mei", "message", None, None),
-    ("p_mei", "message", message(), None),  # a quotation
-    ("p_lin", "edit", message(), None),
-    ("p_mei", "reaction", message(), None),
-    ("p_lin", "delete", message(), None),
-    ("p_mei", "delete", message(), "p_mei"),  # the owner of the group keeps order
-    ("p_lin", "delete", message(gone=True), None),  # a repeat of one that was not acknowledged
-]
-REFUSED: Sequence[tuple[str, str, Entry | None, str | None, Code]] = [
-    ("p_mei", "edit", message(), None, Code.FORBIDDEN),
-    ("p_mei", "edit", message(), "p_mei", Code.FORBIDDEN),  # nobody puts words into the mouth of others
-    ("p_mei", "delete", message(), None, Code.FORBIDDEN),
-    ("p_mei", "delete", message(), "p_ada", Code.FORBIDDEN),
-    ("p_lin", "edit", message(gone=True), None, Code.CONFLICT),
-    ("p_mei", "reaction", message(gone=True), None, Code.CONFLICT),
-    ("p_lin", "edit", message(kind="edit"), None, Code.BAD_REQUEST),
-    ("p_lin", "delete", message(kind="reaction"), None, Code.BAD_REQUEST),
-    ("p_lin", "reaction", message("system", kind="joined"), None, Code.BAD_REQUEST),
-    ("p_lin", "edit", None, None, Code.BAD_REQUEST),
-    ("p_lin", "delete", None, "p_lin", Code.BAD_REQUEST),
-]
-
-
-@pytest.mark.parametrize(("actor", "kind", "target", "owner"), ALLOWED)
-def test_admitted(actor: str, kind: str, target: Entry | None, owner: str | None) -> None:
-    admit(actor, kind, target, owner=owner)
-
-
-@pytest.mark.parametrize(("actor", "kind", "target", "owner", "code"), REFUSED)
-def test_not_admitted(actor: str, kind: str, target: Entry | None, owner: str | None, code: Code) -> None:
-    with pytest.raises(VouchError) as refused:
-        admit(actor, kind, target, owner=owner)
-    assert refused.value.code is code
-
-
-@pytest.mark.parametrize("text", [" ", "\n\t", "\u3000", "\u2003"])
-@pytest.mark.parametrize("kind", ["message", "edit"])
-def test_blanks_are_no_message(kind: str, text: str) -> None:
-    with pytest.raises(VouchError, match="bad_request"):
-        admit("p_lin", kind, message(), text=text)
 
 
 def test_membership_is_what_is_kept() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.chat import erasure
-from server.chat.model import CreateDirect, CreateGroup, MemberRole
+from server.chat.model import ChangeConversation, CreateDirect, CreateGroup, MemberRole
 from server.errors import Code, VouchError
 from server.realtime.channels import Draft
 from tests.chat.conftest import World
@@ -34,10 +34,12 @@ async def test_two_people_have_one_direct_conversation(world: World) -> None:
     id = made[0][0]
     await world.services.outbox.drained()
     assert [entry.kind for entry in await world.log(id)] == ["created"]
+    told = []
     for person in (lin, mei):
         inbox = await world.hub.pages.page(f"inbox:{person}", 1, None, None, 50)
-        told = [entry.body for entry in inbox.entries if entry.kind == "conversation_added"]
-        assert told == [{"conversation": id}]
+        told += [entry.body for entry in inbox.entries if entry.kind == "conversation_added"]
+    first = (lin, mei)[any(new for _, new in made[1::2])]  # whose request came first
+    assert told == [{"conversation": id, "by": first}] * 2
     assert await world.chat.create(mei, CreateDirect(lin)) == (id, False)
 
 
@@ -84,11 +86,11 @@ async def test_the_log_alone_tells_the_group(world: World) -> None:
     replay = Replay()
     for change in (
         world.chat.add(lin, id, [ada]),
-        world.chat.rename(lin, id, "Tea at five"),
+        world.chat.change(lin, id, ChangeConversation("Tea at five")),
         world.chat.add(mei, id, [ben, ada]),
         world.chat.hand_over(lin, id, mei),
         world.chat.remove(lin, id, lin),
-        world.chat.rename(mei, id, "Coffee"),
+        world.chat.change(mei, id, ChangeConversation("Coffee")),
         world.chat.remove(mei, id, ada),
         world.chat.add(mei, id, [lin]),
         world.delete_account(mei),
@@ -98,10 +100,10 @@ async def test_the_log_alone_tells_the_group(world: World) -> None:
         replay.must_equal(await world.room(id))
     room = await world.room(id)
     assert room.members[ben].role is MemberRole.OWNER  # the longest member inherits: Lin has left in between
-    await refused(Code.NOT_FOUND, world.chat.rename(ada, id, "Mine"))
-    await refused(Code.FORBIDDEN, world.chat.rename(lin, id, "Mine"))
+    await refused(Code.NOT_FOUND, world.chat.change(ada, id, ChangeConversation("Mine")))
+    await refused(Code.FORBIDDEN, world.chat.change(lin, id, ChangeConversation("Mine")))
     await refused(Code.CONFLICT, world.chat.remove(ben, id, ben))
-    await refused(Code.NOT_FOUND, world.chat.rename(ben, "c_" + "0" * 20, "Nowhere"))
+    await refused(Code.NOT_FOUND, world.chat.change(ben, "c_" + "0" * 20, ChangeConversation("Nowhere")))
 
 
 async def test_a_change_is_in_the_log_when_it_is_answered(world: World) -> None:
@@ -257,11 +259,11 @@ async def test_an_erasure_goes_on_after_a_restart(world: World, monkeypatch: pyt
     lin, mei = await world.friends("lin", "mei")
     id = await world.direct(lin, mei)
     await world.say(mei, id, "a word of Mei's")
-    await world.chat.erasure.stop()
+    await world.chat.erasure.rounds.stop()
     await world.services.people.accounts.delete(mei, "paper and seal")
     assert any(entry.body.get("text") for entry in await world.log(id))
-    world.chat.erasure.start()
-    await world.chat.erasure.done.wait()
+    world.chat.erasure.rounds.start()
+    await world.chat.erasure.rounds.done.wait()
     assert not any(entry.body.get("text") for entry in await world.log(id))
     assert await world.chat.repo.erasures() == []
 

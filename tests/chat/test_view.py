@@ -85,6 +85,21 @@ async def test_the_preview_is_the_newest_message(world: World) -> None:
     assert view.last is None or view.last.seq >= view.first  # she sees nothing from before
 
 
+async def test_what_one_has_read_this_moment_is_read(world: World) -> None:
+    """Nobody waits for the write: a page that is loaded anew at once knows it, also while it is being written."""
+    lin, mei = await world.friends("lin", "mei")
+    id = await world.direct(lin, mei)
+    numbers = [await world.say(lin, id, f"number {number}") for number in range(2)]
+    for number in numbers:
+        await world.hub.move_position(world.principal(mei), f"conv:{id}", read=number)
+        assert (await world.view(mei, id)).read == number
+    await world.hub.move_position(world.principal(mei), f"conv:{id}", read=numbers[-1])
+    writing = asyncio.create_task(world.hub.positions.flush())
+    await asyncio.sleep(0)
+    assert (await world.view(mei, id)).read == numbers[-1]
+    await writing
+
+
 async def test_unread_is_what_came_after_the_last_reading(world: World) -> None:
     lin, mei = await world.friends("lin", "mei")
     id = await world.direct(lin, mei)

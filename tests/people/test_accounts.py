@@ -296,6 +296,7 @@ async def test_deleting_scrubs_the_words_and_keeps_the_number(world: World) -> N
         "created_at",
         "deleted_at",
         "version",
+        "held",  # how often a transaction has held it
     }
     card = (await world.people.cards([me.id]))[me.id]
     assert (card.name, card.handle, card.avatar, card.introduction) == ("", "", None, "")

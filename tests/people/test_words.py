@@ -74,11 +74,25 @@ def test_the_end_of_a_sign_in_closes_its_sockets() -> None:
     assert policy.effects(entry("profile_changed", {"person": "p_1"})).end_sessions == ()
 
 
-def test_no_client_writes_an_inbox_and_nothing_counts_as_unread() -> None:
+def test_no_client_writes_an_inbox() -> None:
     kind = inbox_kind()
     assert kind.entries == ENTRIES
-    assert not any(entry.by_clients or entry.countable or entry.modifies for entry in kind.entries)
+    assert not any(entry.by_clients or entry.modifies for entry in kind.entries)
     assert all(issubclass(entry.body, msgspec.Struct) for entry in kind.entries)
+
+
+def test_what_others_do_counts_and_what_one_has_done_does_not() -> None:
+    asked = inbox_kind().entry("friend_requested")
+    assert asked is not None
+
+    def draft(by: str) -> Draft:
+        return Draft("inbox:p_lin", "system", "x", "friend_requested", {"person": "p_emma", "by": by})
+
+    assert asked.counts(draft("p_emma"))
+    assert not asked.counts(draft("p_lin"))
+    told = inbox_kind().entry("profile_changed")
+    assert told is not None
+    assert not told.counts(draft("p_emma"))
 
 
 async def test_too_many_passwords_at_once_are_sent_away() -> None:

@@ -1,0 +1,1 @@
+"""Reports, the staff's queue, and the trail of what was decided."""

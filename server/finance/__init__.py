@@ -1,0 +1,1 @@
+"""The finance desk: approvals, reconciliation, disputes of payments, exports."""

@@ -1,0 +1,1 @@
+"""Guardians: who looks after the money of a minor."""

@@ -1,0 +1,1 @@
+"""Payments through third parties: charges, refunds and pay-outs as orders that survive every fault of a provider."""

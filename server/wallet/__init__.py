@@ -1,0 +1,1 @@
+"""A person's wallet: a view on the ledger, and what they may do with their money."""

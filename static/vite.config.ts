@@ -1,17 +1,20 @@
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
 
+import { workerPlugin } from './build/worker'
+
 /** Where `npm run dev` finds the server; `VOUCH_SERVER` names another one. */
 const server = process.env['VOUCH_SERVER'] ?? 'http://127.0.0.1:8080'
 
-/** Few files rather than many: what others wrote, what every page needs, and one file per page. */
+/** Few files rather than many: what others wrote, what every page needs, and one file per page, thing that is rarely opened (`lazy/`) or part that few pages share (money, pledges). */
 function chunk(id: string): string | undefined {
   if (id.includes('/node_modules/')) return 'vendor'
+  if (/\/static\/src\/(emoji\/|money\/|pledges\/|components\/(money|pledges)\/|.*\/lazy\/)/.test(id)) return undefined
   return /\/static\/(packages|src\/(?!pages\/|main|App))/.test(id) ? 'core' : undefined
 }
 
 export default defineConfig({
-  plugins: [vue()],
+  plugins: [vue(), workerPlugin()],
   define: {
     __VUE_I18N_FULL_INSTALL__: false,
     __VUE_I18N_LEGACY_API__: false,

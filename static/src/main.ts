@@ -11,6 +11,7 @@ import { applyPreferences } from './preferences'
 import { router } from './router'
 import { useLifetime } from './stores/lifetime'
 import { useSession } from './stores/session'
+import { followWorker } from './worker'
 
 const app = createApp(App).use(createPinia()).use(i18n)
 applyPreferences()
@@ -24,3 +25,7 @@ if (session.status === 'in') lifetime.begin()
 // The guard of the first address needs to know who is there.
 app.use(router)
 app.mount('#app')
+
+// What it fetches shall not delay what the page itself needs.
+if (document.readyState === 'complete') void followWorker()
+else window.addEventListener('load', () => void followWorker(), { once: true })

@@ -7,6 +7,8 @@ import { i18n, preferredLanguage } from './i18n'
 
 export type Theme = 'system' | 'light' | 'dark'
 
+/** The name under which it is installed. */
+const MANIFESTS: Readonly<Record<Language, string>> = { en: '/manifest.webmanifest', 'zh-CN': '/manifest.zh-CN.webmanifest' }
 const LANGUAGE = 'vouch.language'
 const THEME = 'vouch.theme'
 
@@ -64,6 +66,7 @@ export function applyPreferences(): void {
     (chosen) => {
       i18n.global.locale.value = chosen
       document.documentElement.lang = chosen
+      document.querySelector('link[rel="manifest"]')?.setAttribute('href', MANIFESTS[chosen])
     },
     { immediate: true },
   )

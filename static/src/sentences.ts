@@ -3,6 +3,8 @@
 import { Fault, faultCode } from './api/fault'
 import { i18n, translate } from './i18n'
 import type { MessageKey } from './locales/en'
+import { language } from './preferences'
+import { browserZone, fullOf } from './times'
 
 /** Seconds from which waiting is told in minutes. */
 const MINUTE = 90
@@ -16,6 +18,10 @@ export function sentence(error: unknown): string {
   const code = faultCode(error)
   if (code === 'too_often' && error instanceof Fault && error.retryAfter !== null) {
     return translate('errors.too_often_wait', { wait: wait(error.retryAfter) })
+  }
+  if (code === 'suspended' && error instanceof Fault && error.retryAfter !== null) {
+    const until = fullOf(Date.now() + error.retryAfter * 1000, { language: language.value, zone: browserZone() })
+    return translate('errors.suspended_until', { until })
   }
   return sentenceOf(code)
 }

@@ -23,11 +23,46 @@ function format(clock: Clock, options: Intl.DateTimeFormatOptions): Intl.DateTim
   return found
 }
 
+const NUMERIC = { year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' } as const
+
+/** Days begin at a multiple of this, in every zone: a quarter of an hour lies within one day. */
+const QUARTER = 15 * 60_000
+/** zone → quarter → day. Asking the browser takes a hundred times as long, and a long history asks for each message. */
+const days = new Map<string, Map<number, string>>()
+const DAYS_MOST = 20_000
+
 /** The calendar day as YYYY-MM-DD: equal for moments of one day in the reader's zone. */
 export function dayOf(at: number, clock: Clock): string {
-  const parts = format({ language: 'en', zone: clock.zone }, { year: 'numeric', month: '2-digit', day: '2-digit' }).formatToParts(at)
-  const part = (type: string): string => parts.find((each) => each.type === type)?.value ?? ''
-  return `${part('year')}-${part('month')}-${part('day')}`
+  let known = days.get(clock.zone)
+  if (!known || known.size >= DAYS_MOST) days.set(clock.zone, (known = new Map()))
+  const quarter = Math.floor(at / QUARTER)
+  let day = known.get(quarter)
+  if (day === undefined) {
+    const parts = format({ language: 'en', zone: clock.zone }, { year: 'numeric', month: '2-digit', day: '2-digit' }).formatToParts(at)
+    const part = (type: string): string => parts.find((each) => each.type === type)?.value ?? ''
+    day = `${part('year')}-${part('month')}-${part('day')}`
+    known.set(quarter, day)
+  }
+  return day
+}
+
+/** The moment at which a day (YYYY-MM-DD) begins in the reader's zone. */
+export function startOfDay(day: string, clock: Clock): number {
+  const wanted = Date.parse(day)
+  const shown = (at: number): number => {
+    const parts = format({ language: 'en', zone: clock.zone }, { ...NUMERIC, hourCycle: 'h23' }).formatToParts(at)
+    const part = (type: string): number => Number(parts.find((each) => each.type === type)?.value ?? 0)
+    return Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second'))
+  }
+  // The second time the offset is that of the night itself, also where the clocks are changed on that day.
+  let at = wanted
+  for (let turn = 0; turn < 2; turn += 1) at -= shown(at) - wanted
+  return at
+}
+
+/** The day after (YYYY-MM-DD), or so many days after. */
+export function dayAfter(day: string, days = 1): string {
+  return new Date(Date.parse(day) + days * 86_400_000).toISOString().slice(0, 10)
 }
 
 /** How many calendar days `at` lies before `now`. */

@@ -8,7 +8,8 @@ const DAY = Date.UTC(2026, 10, 22, 4)
 const MINUTE = 60_000
 
 function message(seq: number, by: string, minutes: number, more: Partial<MessageItem> = {}): MessageItem {
-  return { type: 'message', seq, n: seq, at: DAY + minutes * MINUTE, by, id: `id-${seq}`, text: `text ${seq}`, edit: 0, gone: false, ...more }
+  const plain = { media: [], ref: null, thread: null, mentions: [], everybody: false, forwarded: null, pledge: null, reactions: [], edit: 0, gone: false, removedBy: null }
+  return { type: 'message', seq, n: seq, at: DAY + minutes * MINUTE, by, id: `id-${seq}`, text: `text ${seq}`, ...plain, ...more }
 }
 
 function notice(seq: number, kind: string, minutes: number): Item {
@@ -94,5 +95,68 @@ describe('unsent messages', () => {
     expect(messages(rowsOf(items, [{ ...edit, state: 'failed' }], viewer))[0]).toMatchObject({ text: 'text 1', edited: false, state: 'failed' })
     const erase = pending('d', { kind: 'delete', ref: 1, body: {} })
     expect(messages(rowsOf(items, [edit, erase], viewer))[0]).toMatchObject({ gone: true })
+  })
+})
+
+describe('answers', () => {
+  const root = message(1, 'you', 0)
+  const first = message(2, 'me', 1, { ref: 1, thread: 1 })
+  const second = message(3, 'you', 2, { ref: 2, thread: 1 })
+
+  it('quote what they answer, and are counted below the first message', () => {
+    const rows = messages(rowsOf([root, first, second], [], viewer))
+    expect(rows.map((row) => row.quote?.seq ?? null)).toEqual([null, 1, 2])
+    expect(rows[0]?.replies).toEqual({ count: 2, people: ['me', 'you'], at: second.at })
+    expect(rows[1]?.replies).toBeNull()
+  })
+
+  it('are counted by the server where they are not loaded', () => {
+    const threads = new Map([[1, { count: 9, people: ['you'], at: DAY }]])
+    expect(messages(rowsOf([root], [], { ...viewer, threads }))[0]?.replies?.count).toBe(9)
+    const fewer = new Map([[1, { count: 1, people: ['you'], at: DAY }]])
+    expect(messages(rowsOf([root, first, second], [], { ...viewer, threads: fewer }))[0]?.replies?.count).toBe(2)
+  })
+
+  it('do not count once they are deleted, and quote nothing', () => {
+    const rows = messages(rowsOf([root, { ...first, gone: true, thread: null }], [], viewer))
+    expect(rows[0]?.replies).toBeNull()
+    expect(rows[1]).toMatchObject({ ref: null, quote: null })
+  })
+
+  it('quote older messages than the page', () => {
+    const quoted = (seq: number): MessageItem => message(seq, 'you', 0)
+    expect(messages(rowsOf([second], [], { ...viewer, quoted }))[0]?.quote).toMatchObject({ seq: 2 })
+    expect(messages(rowsOf([second], [], viewer))[0]).toMatchObject({ ref: 2, quote: null })
+  })
+
+  it('in the side view of their thread quote only each other', () => {
+    const rows = messages(rowsOf([root, first, second], [], { ...viewer, thread: 1 }))
+    expect(rows.map((row) => row.ref)).toEqual([null, null, 2])
+    expect(rows[0]?.replies).toBeNull()
+  })
+
+  it('quote also while they wait', () => {
+    const waiting = pending('a', { body: { text: 'x', thread: 1 }, ref: 1 })
+    expect(messages(rowsOf([root], [waiting], viewer)).at(-1)).toMatchObject({ ref: 1, quote: { seq: 1 }, thread: 1 })
+  })
+})
+
+describe('a message row', () => {
+  it('says whether it calls the reader', () => {
+    const called = (more: Partial<MessageItem>): boolean | undefined => messages(rowsOf([message(1, 'you', 0, more)], [], viewer))[0]?.calls
+    expect([called({}), called({ mentions: ['me'] }), called({ everybody: true }), called({ mentions: ['me'], gone: true })]).toEqual([false, true, true, false])
+    expect(messages(rowsOf([message(1, 'me', 0, { everybody: true })], [], viewer))[0]?.calls).toBe(false)
+  })
+
+  it('shows unsent reactions, and edits with whom they call', () => {
+    const items = [message(1, 'me', 0, { reactions: [{ emoji: 'a', by: 'you', seq: 2, on: true }] })]
+    const react = pending('r', { kind: 'reaction', ref: 1, body: { emoji: 'a', on: true } })
+    const edit = pending('e', { kind: 'edit', ref: 1, body: { text: '@you', mentions: ['you'] } })
+    expect(messages(rowsOf(items, [react, edit], viewer))[0]).toMatchObject({ chips: [{ emoji: 'a', people: ['you', 'me'], own: true }], text: '@you', mentions: ['you'] })
+  })
+
+  it('is pinned unless it is gone', () => {
+    const pins = new Set([1, 2])
+    expect(messages(rowsOf([message(1, 'you', 0), message(2, 'you', 1, { gone: true })], [], { ...viewer, pins })).map((row) => row.pinned)).toEqual([true, false])
   })
 })

@@ -113,6 +113,10 @@ function conversation(id: string, more: Partial<Conversation> = {}): Conversatio
     delivered: 5,
     first: 1,
     positions: [],
+    everybody_by: 'members',
+    pins: [],
+    mentioned: [],
+    notify: { level: 'all', until: null },
     ...more,
   }
 }
@@ -174,7 +178,7 @@ describe('the list of conversations', () => {
     tell('stale', 'behind')
     await answer('conversations', page(conversation('c_2')))
     expect(ids()).toEqual(['c_2'])
-    expect([...rooms.keys()]).toEqual(['conv:c_2'])
+    expect([...rooms.keys()]).toEqual(['inbox:p_lin', 'conv:c_2'])
   })
 
   it('asks once more when something became stale while it asked', async () => {

@@ -2,7 +2,6 @@ import { afterEach, describe, expect, it } from 'vitest'
 
 import { Fault, faultCode, faultFrom } from '../src/api/fault'
 import { xsrfToken } from '../src/api/http'
-import { pieces } from '../src/chat/links'
 import { listed, noticeSentence, peopleIn } from '../src/chat/notices'
 import { i18n, preferredLanguage, translate } from '../src/i18n'
 import en from '../src/locales/en'
@@ -80,23 +79,8 @@ describe('faults', () => {
   })
 })
 
-describe('links', () => {
-  it.each([
-    ['see https://example.org/a.', ['https://example.org/a']],
-    ['(https://example.org/a_(b))', ['https://example.org/a_(b)']],
-    ['看https://example.org/书，好', ['https://example.org/书']],
-    ['http://example.org javascript:alert(1) https://', []],
-    ['https://user:pass@example.org', []],
-    ['https://a.example https://b.example!', ['https://a.example', 'https://b.example']],
-  ])('%s', (text, expected) => {
-    const found = pieces(text)
-    expect(found.flatMap((piece) => (piece.href === null ? [] : [piece.href]))).toEqual(expected)
-    expect(found.map((piece) => piece.text).join('')).toBe(text)
-  })
-})
-
 describe('notices', () => {
-  const words = { t: translate, me: 'me', nameOf: (id: string) => id.toUpperCase() }
+  const words = { t: translate, me: 'me', nameOf: (id: string) => id.toUpperCase(), when: (at: number) => `day ${at}` }
 
   it.each([
     [{ kind: 'created', by: 'system', body: { title: 'Club' } }, 'The group “Club” was created'],
@@ -106,6 +90,13 @@ describe('notices', () => {
     [{ kind: 'removed', by: 'system', body: { person: 'me', by: 'a' } }, 'A removed you'],
     [{ kind: 'renamed', by: 'system', body: { title: 'X {n} | y', by: 'a' } }, 'A renamed the group “X {n} | y”'],
     [{ kind: 'handed_over', by: 'system', body: { person: 'b', by: 'me' } }, 'You made B the owner'],
+    [{ kind: 'role_changed', by: 'system', body: { person: 'b', role: 'admin', by: 'a' } }, 'A made B an admin'],
+    [{ kind: 'role_changed', by: 'system', body: { person: 'b', role: 'member', by: 'a' } }, 'B is no longer an admin'],
+    [{ kind: 'silenced', by: 'system', body: { person: 'me', until: 7, by: 'a' } }, 'A muted you until day 7'],
+    [{ kind: 'silenced', by: 'system', body: { person: 'b', until: null, by: 'a' } }, 'B can write again'],
+    [{ kind: 'pinned', by: 'system', body: { seq: 3, on: true, by: 'me' } }, 'You pinned a message'],
+    [{ kind: 'pinned', by: 'system', body: { seq: 3, on: false, by: 'a' } }, 'A took a message off the top'],
+    [{ kind: 'rules_changed', by: 'system', body: { everybody_by: 'admins', by: 'a' } }, 'Only admins can mention everybody now'],
     [{ kind: 'from_the_future', by: 'system', body: {} }, 'Something changed that this page cannot show yet. Reload it.'],
   ])('%o', (notice, sentenceInWords) => {
     expect(noticeSentence(notice, words)).toBe(sentenceInWords)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from server.settings import ROOT
-from tests.browser.hub import Hub, chromium
+from tests.browser.hub import CLIENT, Hub, chromium
 from tests.browser.person import Person
+from tests.payments.sandbox_process import SandboxClient
 
 FLAGS = [
     "--headless=new",
@@ -21,6 +22,10 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A microphone that hums, and nobody has to allow it.
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
 ]
 
 People = Callable[..., Person]
@@ -34,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    assert (ROOT / "static" / "dist" / "index.html").exists(), "The web client is not built: npm ci && npm run build"
+    assert (CLIENT / "index.html").exists(), "The web client is not built: npm ci && npm run build"
     hub = Hub(tmp_path_factory.mktemp("browser") / "data")
     hub.start()
     yield hub
@@ -56,8 +61,8 @@ def people(hub: Hub, chrome: Browser) -> Iterator[People]:
     """`people("Ada", width="phone")` registers somebody with a browser. At the end no page may have complained."""
     made: list[Person] = []
 
-    def make(name: str = "Ada", *, registered: bool = True, **options: str) -> Person:
-        person = Person(chrome, hub.url, name, **options)  # type: ignore[arg-type]  # the literals come from the tests
+    def make(name: str = "Ada", *, registered: bool = True, **options: Any) -> Person:
+        person = Person(chrome, hub.url, name, **options)
         made.append(person)
         return person.register() if registered else person
 
@@ -66,3 +71,12 @@ def people(hub: Hub, chrome: Browser) -> Iterator[People]:
     for person in made:
         person.context.close()
     assert complaints == {}
+
+
+@pytest.fixture
+def till(hub: Hub) -> Iterator[SandboxClient]:
+    """The platform that the hub has started, without trouble before and after."""
+    client = SandboxClient.of_hub(hub.data_dir)
+    client.calm()
+    yield client
+    client.calm()

@@ -7,16 +7,20 @@ import signal
 from pathlib import Path
 
 from scripts.hub_process import HubProcess
+from server.settings import ROOT
 
+#: The built web client; the variable names a build elsewhere.
+CLIENT = Path(os.environ.get("VOUCH_STATIC_DIR", ROOT / "static" / "dist"))
 #: Many people register and type from one address here.
-ENVIRON = {"VOUCH_LIMITS_FACTOR": "1000"}
+ENVIRON = {"VOUCH_LIMITS_FACTOR": "1000", "VOUCH_STATIC_DIR": str(CLIENT)}
 
 
 class Hub:
     """`url` stays the same over restarts: the page in the browser has to find its server again."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+    def __init__(self, data_dir: Path, **environ: str) -> None:
+        self.data_dir = data_dir
+        self._environ = ENVIRON | environ
         self._process: HubProcess | None = None
         self.url = ""
 
@@ -25,7 +29,7 @@ class Hub:
         options = ["--log-level", "error"]
         if self.url:
             options += ["--port", self.url.rsplit(":", 1)[1]]
-        self._process = HubProcess(self._data_dir, *options, environ=ENVIRON).start()
+        self._process = HubProcess(self.data_dir, *options, environ=self._environ).start()
         self.url = self._process.url
 
     def kill(self) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
 
+from tests.payments.sandbox_process import SandboxClient
+
 PASSWORD = "paper boat 42"
 
 Width = Literal["desktop", "phone"]
@@ -30,6 +32,7 @@ class Person:
         width: Width = "desktop",
         language: Language = "en",
         theme: Theme = "light",
+        worker: bool = False,
     ) -> None:
         phone = width == "phone"
         self.url = url
@@ -46,6 +49,9 @@ class Person:
             timezone_id="Asia/Shanghai",
             base_url=url,
         )
+        if not worker:
+            # As in a private window: what the tests cut and count would otherwise be answered from the device.
+            self.context.add_init_script("delete Navigator.prototype.serviceWorker")
         self.context.set_default_timeout(15_000)
         #: Warnings and errors of the console, and what was thrown: must stay empty.
         self.complaints: list[str] = []
@@ -114,6 +120,28 @@ class Person:
         body = {"id": secrets.token_urlsafe(16), "kind": "message", "body": {"text": text}}
         self.api("POST", f"/conversations/{conversation}/entries", body)
 
+    def answer(self, conversation: str, root: int, text: str) -> None:
+        body = {"id": secrets.token_urlsafe(16), "kind": "message", "body": {"text": text, "thread": root}, "ref": root}
+        self.api("POST", f"/conversations/{conversation}/entries", body)
+
+    def react(self, conversation: str, seq: int, emoji: str) -> None:
+        body = {
+            "id": secrets.token_urlsafe(16),
+            "kind": "reaction",
+            "body": {"emoji": emoji, "on": True},
+            "ref": seq,
+        }
+        self.api("POST", f"/conversations/{conversation}/entries", body)
+
+    def fund(self, till: SandboxClient, amount: int = 50_00, currency: str = "CNY") -> dict[str, Any]:
+        """Money in the wallet, as if topped up at the pages; the payment. Amounts are in minor units."""
+        wanted = {"id": secrets.token_urlsafe(16), "provider": "sandbox", "amount": amount, "currency": currency}
+        payment = self.api("POST", "/me/wallet/top-ups", wanted)
+        till.pay(payment["check_out"])
+        self.open(f"/wallet/payments/{payment['id']}")
+        expect(self.page.get_by_text("完成" if self.language == "zh-CN" else "Done", exact=True)).to_be_visible()
+        return dict(self.api("GET", f"/me/wallet/payments/{payment['id']}"))
+
     # ── The page ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def open(self, path: str) -> Person:
@@ -142,7 +170,14 @@ class Person:
         return self.page.locator(".notice", has_text=text)
 
     def texts(self) -> list[str]:
-        return self.page.locator(".bubble__text").all_text_contents()
+        found: list[str] = self.page.locator(".bubble__text").evaluate_all(
+            """all => all.map((each) => {
+                const words = each.cloneNode(true)
+                for (const print of words.querySelectorAll('.meta')) print.remove()
+                return words.textContent
+            })"""
+        )
+        return found
 
     def stored(self) -> dict[str, Any]:
         """What the browser keeps: names in localStorage, and how many records lie in IndexedDB."""

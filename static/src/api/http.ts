@@ -72,6 +72,58 @@ export async function request<T>(method: Method, path: string, body?: object): P
   return (await ask(method, path, json, json === null ? null : 'application/json', PATIENCE)) as T
 }
 
+/** A file to be kept. */
+export async function file(path: string): Promise<Blob> {
+  const answer = await answerOf('GET', path, null, null, PATIENCE)
+  if (answer.ok) return answer.blob()
+  const fault = faultFrom(answer.status, await read(answer), answer.headers.get('Retry-After'))
+  if (fault.code === 'unauthenticated') onSignedOut?.()
+  throw fault
+}
+
+/** Sends a piece of a file; `moved` hears how many bytes have left, which `fetch` cannot tell. */
+export async function sendPiece<T>(path: string, piece: Blob, moved: (bytes: number) => void, signal: AbortSignal): Promise<T> {
+  if (xsrfToken(document.cookie) === null) await answerOf('GET', GREETING, null, null, PATIENCE)
+  const { status, text, retryAfter } = await transferred(path, piece, moved, signal)
+  let content: unknown
+  try {
+    content = JSON.parse(text)
+  } catch {
+    content = undefined
+  }
+  if (status >= 200 && status < 300) return content as T
+  const fault = faultFrom(status, content, retryAfter)
+  if (fault.code === 'unauthenticated') onSignedOut?.()
+  if (fault.code === 'xsrf') await answerOf('GET', GREETING, null, null, PATIENCE) // the next attempt has a new cookie
+  throw fault
+}
+
+interface Transferred {
+  readonly status: number
+  readonly text: string
+  readonly retryAfter: string | null
+}
+
+function transferred(path: string, piece: Blob, moved: (bytes: number) => void, signal: AbortSignal): Promise<Transferred> {
+  return new Promise((resolve, reject) => {
+    const asked = new XMLHttpRequest()
+    const abort = (): void => asked.abort()
+    const fail = (): void => reject(new Fault('offline', 'no answer'))
+    asked.open('PATCH', path)
+    asked.setRequestHeader('Accept', 'application/json')
+    asked.setRequestHeader('Content-Type', 'application/octet-stream')
+    asked.setRequestHeader('X-XSRFToken', xsrfToken(document.cookie) ?? '')
+    asked.timeout = PATIENCE_UPLOAD
+    asked.upload.onprogress = ({ loaded }) => moved(loaded)
+    asked.onload = () => resolve({ status: asked.status, text: asked.responseText, retryAfter: asked.getResponseHeader('Retry-After') })
+    asked.onerror = asked.ontimeout = asked.onabort = fail
+    asked.onloadend = () => signal.removeEventListener('abort', abort)
+    signal.addEventListener('abort', abort)
+    if (signal.aborted) fail()
+    else asked.send(piece)
+  })
+}
+
 export async function upload<T>(path: string, file: Blob): Promise<T> {
   return (await ask('PUT', path, file, file.type, PATIENCE_UPLOAD)) as T
 }

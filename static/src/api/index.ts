@@ -1,9 +1,20 @@
 /** Every call of the HTTP API that the pages make, by name. Methods, paths, requests and answers are checked against the server's. */
 
+import type { Media } from '@vouch/realtime'
 import type { Operations } from '@vouch/realtime/http'
 
-import { request, upload } from './http'
-import type { FindPersonRequest, Profile, Registration } from './types'
+import { request, sendPiece, upload } from './http'
+import type { AddSubscription, FindPersonRequest, MakeReport, NotificationSettings, Notify, Profile, Registration, SearchKind } from './types'
+
+/** What `GET /search` is asked; null: not told. `from` and `to` (excluded) are milliseconds. */
+export interface SearchWishes {
+  readonly q: string
+  readonly conversation: string | null
+  readonly person: string | null
+  readonly kind: SearchKind | null
+  readonly from: number | null
+  readonly to: number | null
+}
 
 type Name = keyof Operations
 
@@ -16,7 +27,7 @@ function filled(path: string, values: unknown): string {
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(Reflect.get(values as object, name))))
 }
 
-function call<N extends Name>(
+export function call<N extends Name>(
   method: Operations[N]['method'],
   path: Operations[N]['path'],
   values: Values<Operations[N]['path']>,
@@ -67,7 +78,54 @@ export const api = {
   rename: (id: string, title: string) => call<'change_conversation'>('PATCH', '/api/v1/conversations/{id}', { id }, { title }),
   addMembers: (id: string, persons: string[]) => call<'add_members'>('POST', '/api/v1/conversations/{id}/members', { id }, { persons }),
   removeMember: (id: string, person: string) => call<'remove_member'>('DELETE', '/api/v1/conversations/{id}/members/{person}', { id, person }),
+  /** What a message carries, for another conversation. */
+  copyMedia: (id: string, conversation: string) => request<Media>('POST', `/api/v1/media/${id}/copies`, { conversation }),
+  positions: (id: string) => call<'list_positions'>('GET', '/api/v1/conversations/{id}/positions', { id }),
+  pins: (id: string) => call<'list_pins'>('GET', '/api/v1/conversations/{id}/pins', { id }),
+  pin: (id: string, seq: number) => call<'pin_message'>('PUT', '/api/v1/conversations/{id}/pins/{seq}', { id, seq: String(seq) }),
+  unpin: (id: string, seq: number) => call<'unpin_message'>('DELETE', '/api/v1/conversations/{id}/pins/{seq}', { id, seq: String(seq) }),
+  versions: (id: string, seq: number) => call<'list_versions'>('GET', '/api/v1/conversations/{id}/entries/{seq}/versions', { id, seq: String(seq) }),
+  /** The threads that began with the messages `first … last`. */
+  threads: (id: string, first: number, last: number) =>
+    request<Operations['list_threads']['answer']>('GET', `/api/v1/conversations/${id}/threads?first=${first}&last=${last}`),
+  /** The newest answers of a thread, or those before a number. */
+  thread: (id: string, seq: number, before: number | null) =>
+    request<Operations['get_thread']['answer']>('GET', `/api/v1/conversations/${id}/threads/${seq}${before === null ? '' : `?before=${before}`}`),
   handOver: (id: string, person: string) => call<'hand_over'>('PUT', '/api/v1/conversations/{id}/owner', { id }, { person }),
+
+  /** `before` is the `next` of the page before; null: the newest hits. */
+  search: (wishes: SearchWishes, before: string | null) => {
+    const path: Operations['search']['path'] = '/api/v1/search'
+    const all = Object.entries({ ...wishes, before }).filter(([, value]) => value !== null && value !== '')
+    return request<Operations['search']['answer']>('GET', `${path}?${new URLSearchParams(all.map(([name, value]) => [name, String(value)]))}`)
+  },
+
+  uploadLimits: () => call<'get_upload_limits'>('GET', '/api/v1/uploads/limits', {}),
+  createUpload: (wanted: Operations['start_upload']['request']) => call<'start_upload'>('POST', '/api/v1/uploads', {}, wanted),
+  upload: (id: string) => call<'get_upload'>('GET', '/api/v1/uploads/{id}', { id }),
+  /** `moved` hears how many bytes of the piece have left. */
+  sendPiece: (id: string, offset: number, piece: Blob, moved: (bytes: number) => void, signal: AbortSignal) => {
+    const path: Operations['continue_upload']['path'] = '/api/v1/uploads/{id}'
+    return sendPiece<Operations['continue_upload']['answer']>(`${filled(path, { id })}?offset=${offset}`, piece, moved, signal)
+  },
+  dropUpload: (id: string) => call<'cancel_upload'>('DELETE', '/api/v1/uploads/{id}', { id }),
+
+  notificationSettings: () => call<'get_notification_settings'>('GET', '/api/v1/me/notifications', {}),
+  putNotificationSettings: (wanted: NotificationSettings) => call<'put_notification_settings'>('PUT', '/api/v1/me/notifications', {}, wanted),
+  notify: (id: string, wanted: Notify) => call<'put_notify'>('PUT', '/api/v1/conversations/{id}/notify', { id }, wanted),
+  pushKey: () => call<'get_push_key'>('GET', '/api/v1/push/key', {}),
+  subscriptions: () => call<'list_subscriptions'>('GET', '/api/v1/push/subscriptions', {}),
+  addSubscription: (wanted: AddSubscription) => call<'add_subscription'>('POST', '/api/v1/push/subscriptions', {}, wanted),
+  removeSubscription: (id: string) => call<'remove_subscription'>('DELETE', '/api/v1/push/subscriptions/{id}', { id }),
+
+  setRole: (id: string, person: string, role: 'admin' | 'member') =>
+    call<'change_member'>('PATCH', '/api/v1/conversations/{id}/members/{person}', { id, person }, { role }),
+  /** `until` null: they may write again. */
+  silence: (id: string, person: string, until: number | null) =>
+    call<'silence_member'>('PUT', '/api/v1/conversations/{id}/members/{person}/silence', { id, person }, { until }),
+  setCallers: (id: string, by: 'admins' | 'members') => call<'change_conversation'>('PATCH', '/api/v1/conversations/{id}', { id }, { everybody_by: by }),
+
+  report: (report: MakeReport) => call<'report'>('POST', '/api/v1/reports', {}, report),
 }
 
 /** 128 random bits as 22 characters: repeating a request with the same key is safe. */

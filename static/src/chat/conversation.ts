@@ -3,10 +3,22 @@
 import type { ChannelInfo, Entry } from '@vouch/realtime'
 
 import type { Conversation } from '../api/types'
-import { isModifier } from './timeline'
+import { isModifier, wordsOf } from './timeline'
 
 /** Entries after which members, title or state are different and have to be loaded again. */
-const STRUCTURAL: ReadonlySet<string> = new Set(['joined', 'left', 'removed', 'renamed', 'handed_over', 'closed', 'reopened', 'erased'])
+const STRUCTURAL: ReadonlySet<string> = new Set([
+  'joined',
+  'left',
+  'removed',
+  'renamed',
+  'handed_over',
+  'role_changed',
+  'silenced',
+  'rules_changed',
+  'closed',
+  'reopened',
+  'erased',
+])
 
 export function isStructural(entry: Entry): boolean {
   return STRUCTURAL.has(entry.kind)
@@ -24,10 +36,32 @@ function previewAfter(last: Entry | null, entry: Entry): Entry | null {
   }
   if (!last || entry.ref !== last.seq || last.gone) return last
   if (entry.kind === 'delete') return { ...last, body: {}, gone: true }
-  return entry.kind === 'edit' ? { ...last, body: entry.body } : last
+  if (entry.kind !== 'edit') return last
+  const { text, mentions, everybody } = wordsOf(entry.body)
+  return { ...last, body: { ...last.body, text, mentions, everybody } }
 }
 
-export function withEntry(conversation: Conversation, entry: Entry): Conversation {
+/** The last pinned stands last. What was said before `first` is not for this member. */
+function pinsAfter({ pins, first }: Conversation, entry: Entry): Conversation['pins'] {
+  const { seq, on, by } = entry.body
+  if (entry.kind !== 'pinned' || typeof seq !== 'number') return pins
+  const others = pins.filter((pin) => pin.seq !== seq)
+  return on === true && seq >= first ? [...others, { seq, by: typeof by === 'string' ? by : entry.by, at: entry.at }] : others
+}
+
+/** The unread messages that call the reader: a new one may, an edit may begin or stop to. */
+function mentionedAfter(conversation: Conversation, entry: Entry, me: string): Conversation['mentioned'] {
+  const { mentioned, read } = conversation
+  const seq = entry.kind === 'message' ? entry.seq : entry.ref
+  if (seq == null || !['message', 'edit', 'delete'].includes(entry.kind)) return mentioned
+  const { mentions, everybody } = wordsOf(entry.body)
+  const calls = entry.kind !== 'delete' && entry.by !== me && seq > read && (everybody || mentions.includes(me))
+  if (calls === mentioned.includes(seq)) return mentioned
+  return calls ? [...mentioned, seq].sort((a, b) => a - b) : mentioned.filter((each) => each !== seq)
+}
+
+/** `me` is whose conversation it is. */
+export function withEntry(conversation: Conversation, entry: Entry, me: string): Conversation {
   if (entry.seq <= conversation.head) return conversation
   const message = entry.kind === 'message'
   return {
@@ -35,6 +69,8 @@ export function withEntry(conversation: Conversation, entry: Entry): Conversatio
     head: entry.seq,
     n: entry.n,
     last: previewAfter(conversation.last, entry),
+    pins: pinsAfter(conversation, entry),
+    mentioned: mentionedAfter(conversation, entry, me),
     active_at: message ? Math.max(entry.at, conversation.active_at) : conversation.active_at,
   }
 }
@@ -42,7 +78,7 @@ export function withEntry(conversation: Conversation, entry: Entry): Conversatio
 /** Positions only move forward. */
 export function withRead(conversation: Conversation, read: number, readN: number): Conversation {
   if (read <= conversation.read) return conversation
-  return { ...conversation, read, read_n: Math.max(readN, conversation.read_n) }
+  return { ...conversation, read, read_n: Math.max(readN, conversation.read_n), mentioned: conversation.mentioned.filter((seq) => seq > read) }
 }
 
 export function withInfo(conversation: Conversation, info: ChannelInfo): Conversation {
@@ -51,10 +87,22 @@ export function withInfo(conversation: Conversation, info: ChannelInfo): Convers
   return delivered === moved.delivered && info.first === moved.first ? moved : { ...moved, delivered, first: info.first }
 }
 
+/** What was heard after the server said this. */
+function aheadOf(known: Conversation, fresh: Conversation): Conversation {
+  const { head, n, last, active_at, pins, mentioned } = known
+  return { ...fresh, head, n, last, active_at, pins, mentioned }
+}
+
 /** What the server says now, except where this client has heard of later entries already. */
 export function merged(known: Conversation | undefined, fresh: Conversation): Conversation {
   if (!known) return fresh
-  const base = fresh.head >= known.head ? fresh : { ...fresh, head: known.head, n: known.n, last: known.last, active_at: known.active_at }
+  const base = fresh.head >= known.head ? fresh : aheadOf(known, fresh)
   const read = withRead(base, known.read, known.read_n)
   return { ...read, delivered: Math.max(read.delivered, known.delivered) }
+}
+
+/** Until when this member writes nothing here; null: they may. */
+export function silencedUntil(conversation: Pick<Conversation, 'members'>, me: string, now: number): number | null {
+  const until = conversation.members.find(({ person }) => person === me)?.silenced_until ?? null
+  return until !== null && until > now ? until : null
 }

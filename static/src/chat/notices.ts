@@ -6,6 +6,8 @@ export interface NoticeWords {
   readonly t: Translate
   readonly me: string
   readonly nameOf: (id: string) => string
+  /** A moment in words. */
+  readonly when: (at: number) => string
 }
 
 interface Notice {
@@ -60,6 +62,20 @@ export function noticeSentence(notice: Notice, words: NoticeWords): string {
       return t('conversation.notice.reopened')
     case 'erased':
       return t('conversation.notice.erased', { person: words.nameOf(text(body, 'person')) })
+    case 'pinned':
+      if (body['on'] === true) return own ? t('messages.notice.pinnedYou') : t('messages.notice.pinned', { by })
+      return own ? t('messages.notice.unpinnedYou') : t('messages.notice.unpinned', { by })
+    case 'role_changed':
+      if (text(body, 'role') !== 'admin') return t('messages.notice.noAdmin', { person })
+      return own ? t('messages.notice.adminYou', { person }) : t('messages.notice.admin', { by, person })
+    case 'silenced': {
+      const { until } = body
+      if (typeof until !== 'number') return t('messages.notice.heard', { person })
+      const told = { person, until: words.when(until) }
+      return own ? t('messages.notice.silencedYou', told) : t('messages.notice.silenced', { by, ...told })
+    }
+    case 'rules_changed':
+      return text(body, 'everybody_by') === 'admins' ? t('messages.notice.callsAdmins') : t('messages.notice.callsMembers')
     default:
       return t('conversation.notice.unknown')
   }

@@ -6,7 +6,9 @@
  * edit, a deletion). Changes to entries that are not loaded are not kept: the page that brings the entry brings them too.
  */
 
-import type { Entry } from '@vouch/realtime'
+import type { Entry, Forwarded, Media } from '@vouch/realtime'
+
+import { markOf, withMark, type Mark } from './marks'
 
 export interface MessageItem {
   readonly type: 'message'
@@ -17,10 +19,24 @@ export interface MessageItem {
   /** The id that its sender's client chose. */
   readonly id: string
   readonly text: string
+  readonly media: readonly Media[]
+  /** The message that this one answers. */
+  readonly ref: number | null
+  /** The message with which the thread began that this one belongs to. */
+  readonly thread: number | null
+  /** Who is called by name, and whether all are. */
+  readonly mentions: readonly string[]
+  readonly everybody: boolean
+  readonly forwarded: Forwarded | null
+  /** The pledge at which these words were at stake. */
+  readonly pledge: string | null
+  readonly reactions: readonly Mark[]
   /** The number of the entry that edited it last, 0 when none did. */
   readonly edit: number
   /** Deleted, or its author's account was. */
   readonly gone: boolean
+  /** Who deleted it, as far as that is known. */
+  readonly removedBy: string | null
 }
 
 export interface NoticeItem {
@@ -62,16 +78,43 @@ export function isModifier(entry: Pick<Entry, 'kind' | 'ref'>): boolean {
   return MODIFIERS.has(entry.kind)
 }
 
-function textOf(entry: Entry): string {
-  const text = entry.body['text']
-  return typeof text === 'string' ? text : ''
+/** What can be read in the body of a message or an edit; a body of another version may lack any of it. */
+export interface Words {
+  readonly text: string
+  readonly media: readonly Media[]
+  readonly thread: number | null
+  readonly mentions: readonly string[]
+  readonly everybody: boolean
+  readonly forwarded: Forwarded | null
+  readonly pledge: string | null
+}
+
+const NO_WORDS: Words = { text: '', media: [], thread: null, mentions: [], everybody: false, forwarded: null, pledge: null }
+
+export function wordsOf(body: Readonly<Record<string, unknown>>): Words {
+  const { text, media, thread, mentions, everybody, forwarded, pledge } = body
+  return {
+    text: typeof text === 'string' ? text : '',
+    media: Array.isArray(media) ? (media as Media[]) : NO_WORDS.media,
+    thread: typeof thread === 'number' ? thread : null,
+    mentions: Array.isArray(mentions) ? (mentions as string[]) : NO_WORDS.mentions,
+    everybody: everybody === true,
+    forwarded: forwarded !== null && typeof forwarded === 'object' ? (forwarded as Forwarded) : null,
+    pledge: typeof pledge === 'string' ? pledge : null,
+  }
 }
 
 export function itemOf(entry: Entry): Item {
   const { seq, n, at, by, id, kind, body } = entry
   if (kind !== 'message') return { type: 'notice', seq, n, at, by, id, kind, body }
-  const gone = entry.gone === true
-  return { type: 'message', seq, n, at, by, id, text: gone ? '' : textOf(entry), edit: 0, gone }
+  const base = { type: 'message', seq, n, at, by, id, ref: entry.ref ?? null, reactions: [], edit: 0, removedBy: null } as const
+  if (entry.gone === true) return { ...base, ...NO_WORDS, gone: true }
+  return { ...base, ...wordsOf(body), gone: false }
+}
+
+/** As the log shows it from now on: a number, a time and an author. */
+export function emptied(message: MessageItem, by: string | null): MessageItem {
+  return { ...message, ...NO_WORDS, reactions: [], gone: true, removedBy: by ?? message.removedBy }
 }
 
 /** Where the entry with this number stands or would stand. */
@@ -92,11 +135,18 @@ export function itemAt(snapshot: Snapshot, seq: number): Item | undefined {
 }
 
 /** The message after a modifier; the same object when nothing changes. */
-function modified(message: MessageItem, entry: Entry): MessageItem {
-  if (entry.kind === 'delete') return message.gone ? message : { ...message, gone: true, text: '' }
+export function modified(message: MessageItem, entry: Entry): MessageItem {
+  if (entry.kind === 'delete') return message.gone && message.removedBy !== null ? message : emptied(message, entry.by)
+  if (message.gone) return message
+  if (entry.kind === 'reaction') {
+    const mark = markOf(entry)
+    const reactions = mark === null ? message.reactions : withMark(message.reactions, mark)
+    return reactions === message.reactions ? message : { ...message, reactions }
+  }
   // An edit whose own words were scrubbed belongs to a deleted message.
-  if (entry.kind !== 'edit' || message.gone || entry.gone || entry.seq <= message.edit) return message
-  return { ...message, text: textOf(entry), edit: entry.seq }
+  if (entry.kind !== 'edit' || entry.gone || entry.seq <= message.edit) return message
+  const { text, mentions, everybody } = wordsOf(entry.body)
+  return { ...message, text, mentions, everybody, edit: entry.seq }
 }
 
 function modify(items: Item[], entry: Entry): void {
@@ -111,7 +161,7 @@ function erase(items: Item[], entry: Entry): void {
   const person = entry.body['person']
   items.forEach((item, at) => {
     if (item.type === 'message' && item.by === person && item.seq < entry.seq && !item.gone) {
-      items[at] = { ...item, gone: true, text: '' }
+      items[at] = emptied(item, null)
     }
   })
 }
@@ -160,6 +210,24 @@ export function withEntry(snapshot: Snapshot, entry: Entry): Snapshot {
   const items = [...snapshot.items]
   lay(items, [entry], [])
   return { items, low: snapshot.low, high: entry.seq, n: entry.n }
+}
+
+/** The page behind what is known. A page that does not touch it changes nothing. */
+export function withLater(snapshot: Snapshot, page: Loaded): Snapshot {
+  const fresh = page.entries.filter((entry) => entry.seq > snapshot.high)
+  const last = fresh.at(-1)
+  if (!last || fresh[0]?.seq !== snapshot.high + 1) return snapshot
+  const items = [...snapshot.items]
+  lay(items, fresh, page.modifiers ?? [])
+  return { items, low: snapshot.low, high: last.seq, n: last.n }
+}
+
+/** What a later entry changes in what is known, though there may be unknown entries between. */
+export function altered(snapshot: Snapshot, entry: Entry): Snapshot {
+  const items = [...snapshot.items]
+  if (isModifier(entry)) modify(items, entry)
+  else if (entry.kind === 'erased') erase(items, entry)
+  return items.some((item, at) => item !== snapshot.items[at]) ? { ...snapshot, items } : snapshot
 }
 
 export function follows(snapshot: Snapshot, entry: Pick<Entry, 'seq'>): boolean {

@@ -1,6 +1,41 @@
 /** The words of the product in English. zh-CN.ts has the same keys; a missing one does not compile. `a | b` is singular | plural. */
 
+import admin from './en/admin'
+import errors from './en/errors'
+import finance from './en/finance'
+import media from './en/media'
+import messages from './en/messages'
+import moderation from './en/moderation'
+import notifications from './en/notifications'
+import pledgeDesk from './en/pledge-desk'
+import pledgeNews from './en/pledge-news'
+import pledgeThread from './en/pledge-thread'
+import pledges from './en/pledges'
+import record from './en/record'
+import search from './en/search'
+import safety from './en/safety'
+import shell from './en/shell'
+import supervision from './en/supervision'
+import wallet from './en/wallet'
+import type { Texts } from './texts'
+
 const en = {
+  messages,
+  media,
+  search,
+  notifications,
+  moderation,
+  admin,
+  pledges,
+  pledgeNews,
+  pledgeThread,
+  pledgeDesk,
+  record,
+  shell,
+  wallet,
+  finance,
+  safety,
+  supervision,
   app: {
     name: 'Vouch',
     tagline: 'Keep promises together.',
@@ -349,38 +384,7 @@ const en = {
     submit: 'Delete my account',
     wrong: 'The password is not right. Nothing was deleted.',
   },
-  errors: {
-    offline: 'There is no connection. What you entered is still here; try again in a moment.',
-    already: 'This was done already. The page shows how it stands now.',
-    bad_request: 'Something in the entries is not right. Nothing was changed; check the fields.',
-    blocked: 'This is not possible between the two of you. Nothing was changed.',
-    closed: 'This chat is closed. What you wrote was not sent.',
-    conflict: 'This does not fit how things stand now. Nothing was changed; reload and look again.',
-    forbidden: 'You are not allowed to do this. Nothing was changed.',
-    handle_taken: 'Somebody has this handle already. Choose another one.',
-    idempotency_conflict: 'This was sent before with other words. Write it again.',
-    internal: 'Something went wrong on our side and was recorded. What you entered is still here; try again.',
-    limit_reached: 'The largest number allowed is reached. Nothing was changed.',
-    malformed: 'The server did not understand this page. Reload it.',
-    method_not_allowed: 'The server does not offer this. Reload the page.',
-    not_found: 'This no longer exists, or it is not for you.',
-    out_of_order: 'The connection got out of step. Reload the page.',
-    phone_taken: 'This phone number belongs to another account.',
-    stale: 'Somebody else changed this at the same time. Reload and try again.',
-    too_large: 'This is larger than allowed. Nothing was sent; make it shorter.',
-    too_often: 'That was too often in a short time. Nothing was changed; wait a moment and try again.',
-    too_often_wait: 'That was too often in a short time. Nothing was changed; try again in {wait}.',
-    try_later: 'The server is busy. What you entered is still here; try again.',
-    unauthenticated: 'You are not signed in. Sign in again.',
-    unavailable: 'This part does not work at the moment. Nothing was changed; try again later.',
-    unknown_frame: 'The server did not understand this page. Reload it.',
-    unsupported_version: 'This page is older than the server. Reload it.',
-    wrong_credentials: 'Handle and password do not fit together. Check both.',
-    xsrf: 'The page is out of date. Reload it and try again.',
-    cancelled: 'This was stopped before it was done. Nothing was changed.',
-    seconds: '{n} second | {n} seconds',
-    minutes: '{n} minute | {n} minutes',
-  },
+  errors,
   look: {
     title: 'How Vouch looks',
     text: 'Paper and seal: every colour, size and component from which the pages are made.',
@@ -407,9 +411,6 @@ const en = {
     disabled: 'Not possible',
   },
 }
-
-/** The same shape with any text. */
-type Texts<T> = { readonly [Key in keyof T]: T[Key] extends string ? string : Texts<T[Key]> }
 
 export type Messages = Texts<typeof en>
 

@@ -1,8 +1,41 @@
 /** 守约的中文。写出来的，不是译出来的：用“你”，不用“您”。 */
 
 import type { Messages } from './en'
+import admin from './zh-CN/admin'
+import errors from './zh-CN/errors'
+import finance from './zh-CN/finance'
+import media from './zh-CN/media'
+import messages from './zh-CN/messages'
+import moderation from './zh-CN/moderation'
+import notifications from './zh-CN/notifications'
+import pledgeDesk from './zh-CN/pledge-desk'
+import pledgeNews from './zh-CN/pledge-news'
+import pledgeThread from './zh-CN/pledge-thread'
+import pledges from './zh-CN/pledges'
+import record from './zh-CN/record'
+import search from './zh-CN/search'
+import safety from './zh-CN/safety'
+import shell from './zh-CN/shell'
+import supervision from './zh-CN/supervision'
+import wallet from './zh-CN/wallet'
 
 const zhCN: Messages = {
+  messages,
+  media,
+  search,
+  notifications,
+  moderation,
+  admin,
+  pledges,
+  pledgeNews,
+  pledgeThread,
+  pledgeDesk,
+  record,
+  shell,
+  wallet,
+  finance,
+  safety,
+  supervision,
   app: {
     name: '守约',
     tagline: '说到的，一起做到。',
@@ -351,38 +384,7 @@ const zhCN: Messages = {
     submit: '注销我的账号',
     wrong: '密码不对，什么都没有删除。',
   },
-  errors: {
-    offline: '没有网络。你填的都在，过一会儿再试。',
-    already: '已经做过了，页面上是现在的样子。',
-    bad_request: '有内容不对，什么都没有改。检查一下再试。',
-    blocked: '你们之间不能这样做，什么都没有改。',
-    closed: '这个聊天已关闭，消息没有发出。',
-    conflict: '和现在的情况不符，什么都没有改。刷新看看。',
-    forbidden: '你没有权限这样做，什么都没有改。',
-    handle_taken: '这个账号名已有人用，换一个吧。',
-    idempotency_conflict: '同样的编号发过别的内容，请重新写。',
-    internal: '我们这边出了问题，已经记录。你填的都在，再试一次。',
-    limit_reached: '已到上限，什么都没有改。',
-    malformed: '服务器看不懂这个页面，请刷新。',
-    method_not_allowed: '服务器没有这个功能，请刷新页面。',
-    not_found: '已经不在了，或者不是给你的。',
-    out_of_order: '连接乱了步子，请刷新页面。',
-    phone_taken: '这个手机号属于另一个账号。',
-    stale: '别人刚好也改了。刷新后再试。',
-    too_large: '超过了允许的大小，没有发出。缩短一点。',
-    too_often: '短时间内太多次了，什么都没有改。等一会儿再试。',
-    too_often_wait: '短时间内太多次了，什么都没有改。{wait}后再试。',
-    try_later: '服务器正忙。你填的都在，再试一次。',
-    unauthenticated: '你没有登录，请重新登录。',
-    unavailable: '这部分暂时用不了，什么都没有改。晚点再试。',
-    unknown_frame: '服务器看不懂这个页面，请刷新。',
-    unsupported_version: '页面比服务器旧了，请刷新。',
-    wrong_credentials: '账号名和密码对不上，检查一下。',
-    xsrf: '页面过期了，刷新后再试。',
-    cancelled: '还没做完就停下了，什么都没有改。',
-    seconds: '{n} 秒',
-    minutes: '{n} 分钟',
-  },
+  errors,
   look: {
     title: '守约的样子',
     text: '纸与印：每个颜色、尺寸和部件，页面都由它们组成。',

@@ -1,15 +1,17 @@
 /** The conversations of the person: list, unread counts, who is there, who types, how far everybody has read. */
 
-import type { ChannelHandle, Entry, Pending } from '@vouch/realtime'
+import type { ChannelHandle, Edit, Entry, Message, Pending } from '@vouch/realtime'
 import { defineStore } from 'pinia'
-import { computed, ref, shallowReactive } from 'vue'
+import { computed, ref, shallowReactive, watch } from 'vue'
 
 import { api } from '../api'
 import { faultCode } from '../api/fault'
 import type { Conversation, MemberPosition } from '../api/types'
 import { isStructural, merged, unreadOf, withEntry, withInfo, withRead } from '../chat/conversation'
+import { levelNow } from '../notifications/mute'
 import { useConnection } from './connection'
 import { usePeople } from './people'
+import { useQuotes } from './quotes'
 import { useSession } from './session'
 import { useTimelines } from './timelines'
 import { useTyping } from './typing'
@@ -19,6 +21,10 @@ const GATHER = 150
 /** So many conversations are remembered for a start without connection. */
 const REMEMBERED = 50
 
+/** A message on its way; `ref` is the one that it answers. What is not told is left out. */
+export type NewMessage = Message & { readonly ref?: number | null }
+
+const NEWER: Pick<Conversation, 'pins' | 'mentioned' | 'everybody_by' | 'notify'> = { pins: [], mentioned: [], everybody_by: 'members', notify: {} }
 const NOBODY: ReadonlySet<string> = new Set()
 const NOTHING_PENDING: readonly Pending[] = []
 
@@ -27,10 +33,13 @@ export const useConversations = defineStore('conversations', () => {
   const connection = useConnection()
   const people = usePeople()
   const timelines = useTimelines()
+  const quotes = useQuotes()
   const typing = useTyping()
 
   const byId = shallowReactive(new Map<string, Conversation>())
   const online = shallowReactive(new Map<string, ReadonlySet<string>>())
+  /** How many are here, also where they are too many to be named. */
+  const crowds = shallowReactive(new Map<string, number>())
   const pending = shallowReactive(new Map<string, readonly Pending[]>())
   /** conversation → person → how far; the own one is in the conversation itself. */
   const positions = shallowReactive(new Map<string, ReadonlyMap<string, MemberPosition>>())
@@ -44,6 +53,8 @@ export const useConversations = defineStore('conversations', () => {
   const heard = ref<{ conversation: string; entry: Entry } | null>(null)
 
   const handles = new Map<string, ChannelHandle>()
+  /** Side views of a conversation that follow its entries; null: what they know is no longer true. */
+  const followers = new Map<string, Set<(entry: Entry | null) => void>>()
   /** The head at the first subscription: entries up to it are replayed, and no news to be told aloud. */
   const replayed = new Map<string, number>()
   const refetching = new Map<string, ReturnType<typeof setTimeout>>()
@@ -51,7 +62,7 @@ export const useConversations = defineStore('conversations', () => {
   const list = computed(() => [...byId.values()].sort((a, b) => b.active_at - a.active_at || (a.id < b.id ? 1 : -1)))
   const unread = computed(() => {
     let sum = 0
-    for (const conversation of byId.values()) sum += unreadOf(conversation)
+    for (const conversation of byId.values()) if (levelNow(conversation.notify, Date.now()) === 'all') sum += unreadOf(conversation)
     return sum
   })
 
@@ -76,9 +87,51 @@ export const useConversations = defineStore('conversations', () => {
     positions.set(id, after)
   }
 
+  // ── How far the others are ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What they read while nobody listened here is not told again: it is asked for whenever a conversation goes live under somebody's eyes. */
+  const looked = new Map<string, number>()
+  const placed = new Set<string>()
+  watch(
+    () => connection.state,
+    (state) => state !== 'online' && placed.clear(),
+    { flush: 'sync' },
+  )
+
+  async function loadPositions(id: string): Promise<void> {
+    const { positions: all } = await api.positions(id)
+    if (byId.has(id)) for (const position of all) if (position.person !== session.me?.id) movePosition(id, position)
+  }
+
+  function placeSoon(id: string): void {
+    if (!looked.has(id) || placed.has(id) || handles.get(id)?.info === null) return
+    placed.add(id)
+    loadPositions(id).catch(() => placed.delete(id)) // the next entry, or the next look, asks again
+  }
+
+  /** Hears each entry of the conversation, until the answer is called. */
+  function hear(id: string, listener: (entry: Entry | null) => void): () => void {
+    const all = followers.get(id) ?? new Set()
+    followers.set(id, all.add(listener))
+    return () => void all.delete(listener)
+  }
+
+  /** Somebody looks at the conversation, until the answer is called. */
+  function look(id: string): () => void {
+    looked.set(id, (looked.get(id) ?? 0) + 1)
+    placeSoon(id)
+    return () => {
+      const left = (looked.get(id) ?? 1) - 1
+      if (left > 0) looked.set(id, left)
+      else looked.delete(id)
+    }
+  }
+
   function onEntry(id: string, entry: Entry): void {
-    update(id, (known) => withEntry(known, entry))
+    update(id, (known) => withEntry(known, entry, session.me?.id ?? ''))
     timelines.entry(id, entry)
+    quotes.entry(id, entry)
+    followers.get(id)?.forEach((listener) => listener(entry))
     const own = entry.by === session.me?.id
     if (entry.kind === 'message') {
       typing.set(id, entry.by, false)
@@ -104,14 +157,20 @@ export const useConversations = defineStore('conversations', () => {
         positions.delete(id)
       }
       timelines.reset(id)
+      quotes.drop(id)
+      followers.get(id)?.forEach((listener) => listener(null))
       refetchSoon(id)
     })
     handle.on('info', (info) => {
       update(id, (known) => withInfo(known, info))
+      if (!placed.has(id)) placeSoon(id)
       if (!replayed.has(id)) replayed.set(id, info.head)
       if (info.head > info.delivered) handle.position({ delivered: info.head })
     })
-    handle.on('presence', (here) => online.set(id, here))
+    handle.on('presence', (here, count) => {
+      online.set(id, here)
+      crowds.set(id, count)
+    })
     handle.on('pending', (all) => pending.set(id, all))
     handle.on('position', (moved) => {
       if (moved.by === session.me?.id) update(id, (known) => withRead(known, moved.read, moved.read_n))
@@ -138,11 +197,14 @@ export const useConversations = defineStore('conversations', () => {
     handles.get(id)?.release()
     handles.delete(id)
     replayed.delete(id)
+    placed.delete(id)
     byId.delete(id)
     online.delete(id)
+    crowds.delete(id)
     pending.delete(id)
     positions.delete(id)
     timelines.drop(id)
+    quotes.drop(id)
   }
 
   async function refetch(id: string): Promise<Conversation | null> {
@@ -228,10 +290,10 @@ export const useConversations = defineStore('conversations', () => {
     }
   }
 
-  /** What this device knows from before, until the server has answered. */
+  /** What this device knows from before, until the server has answered; an earlier version knew less of each. */
   function restore(): void {
     const known = session.shelf().read<Conversation[]>('conversations') ?? []
-    for (const conversation of known) if (!byId.has(conversation.id)) take(conversation)
+    for (const conversation of known) if (!byId.has(conversation.id)) take({ ...NEWER, ...conversation })
   }
 
   /** The conversation, loaded if it is not in the list; null when it is none of one's own. */
@@ -285,14 +347,19 @@ export const useConversations = defineStore('conversations', () => {
     take,
     forget,
     clear,
+    look,
+    hear,
+    loadPositions,
     markRead,
     onlineIn: (id: string) => online.get(id) ?? NOBODY,
+    crowdIn: (id: string) => crowds.get(id) ?? 0,
     pendingIn: (id: string) => pending.get(id) ?? NOTHING_PENDING,
     positionsIn: (id: string) => positions.get(id) ?? new Map<string, MemberPosition>(),
-    history: (id: string, range: { before?: number; limit?: number }) => handle(id).history(range),
-    say: (id: string, text: string) => handle(id).send('message', { text }),
-    edit: (id: string, seq: number, text: string) => handle(id).send('edit', { text }, seq),
+    history: (id: string, range: { before?: number; after?: number; limit?: number }) => handle(id).history(range),
+    say: (id: string, { ref = null, ...message }: NewMessage) => handle(id).send('message', message, ref),
+    edit: (id: string, seq: number, words: Edit) => handle(id).send('edit', words, seq),
     erase: (id: string, seq: number) => handle(id).send('delete', {}, seq),
+    react: (id: string, seq: number, emoji: string, on: boolean) => handle(id).send('reaction', { emoji, on }, seq),
     tellTyping: (id: string, on: boolean) => handles.get(id)?.signal('typing', { on }),
   }
 })

@@ -5,13 +5,23 @@ import { defineStore } from 'pinia'
 
 import { api } from '../api'
 import { faultCode } from '../api/fault'
+import { router } from '../router'
 import { useConnection } from './connection'
 import { useConversations } from './conversations'
 import { useDrafts } from './drafts'
+import { useDuties } from './duties'
 import { LocalShelf } from './local'
+import { useNotices } from './notices'
 import { usePeople } from './people'
+import { usePledges } from './pledges'
+import { usePush } from './push'
+import { useSafety } from './safety'
+import { useSearch } from './search'
 import { useSession, type OutReason } from './session'
 import { useTimelines } from './timelines'
+import { useTrays } from './trays'
+import { useUploads } from './uploads'
+import { useWallet } from './wallet'
 
 export const useLifetime = defineStore('lifetime', () => {
   const session = useSession()
@@ -20,18 +30,33 @@ export const useLifetime = defineStore('lifetime', () => {
   const conversations = useConversations()
   const timelines = useTimelines()
   const drafts = useDrafts()
+  const notices = useNotices()
+  const push = usePush()
+  const uploads = useUploads()
+  const trays = useTrays()
+
+  const duties = useDuties()
+  const safety = useSafety()
+  const wallet = useWallet()
+  const pledges = usePledges()
 
   function loadAll(): void {
     void conversations.load()
     void people.load()
+    duties.changed()
+    wallet.changed()
+    safety.changed()
+    pledges.stale()
     session.refresh().catch(() => undefined) // an expired sign-in has been told already; the rest is stored
   }
 
   function onInbox(entry: Entry): void {
     const id = entry.body['conversation']
     const person = entry.body['person']
+    const pledge = entry.body['pledge']
     switch (entry.kind) {
       case 'conversation_added':
+      case 'notify_changed':
         if (typeof id === 'string') conversations.refetch(id).catch(() => undefined)
         break
       case 'conversation_removed':
@@ -40,6 +65,33 @@ export const useLifetime = defineStore('lifetime', () => {
       case 'profile_changed':
         if (typeof person === 'string' && person !== session.me?.id) people.forgetCard(person)
         else session.refresh().catch(() => undefined)
+        break
+      case 'payment_changed':
+      case 'payment_ended':
+      case 'money_moved':
+      case 'money_received':
+      case 'adjusted':
+      case 'dispute_decided':
+        wallet.changed()
+        break
+      case 'pledge_news':
+      case 'pledge_changed':
+      case 'pledge_tally':
+        if (typeof pledge === 'string') pledges.changed(pledge)
+        if (entry.body['what'] === 'case_waiting') duties.changed()
+        break
+      case 'report_made':
+      case 'dispute_opened':
+      case 'adjustment_proposed':
+        duties.changed()
+        break
+      case 'factors_changed':
+        safety.factorsChanged()
+        wallet.changed()
+        break
+      case 'guardian_changed':
+        safety.familyChanged()
+        wallet.changed()
         break
       case 'friend_requested':
       case 'friend_accepted':
@@ -63,8 +115,13 @@ export const useLifetime = defineStore('lifetime', () => {
     drafts.restore()
     people.restore()
     conversations.restore()
+    notices.begin()
+    push.begin((url) => void router.push(url))
+    uploads.begin()
     void conversations.load()
     void people.load()
+    void pledges.load()
+    duties.changed()
   }
 
   /** Leaves; with `erase` nothing of this person stays on the device. */
@@ -72,12 +129,18 @@ export const useLifetime = defineStore('lifetime', () => {
     const me = session.me
     if (!me) return
     session.leave(reason)
+    notices.end()
+    const unsubscribed = push.end()
     conversations.clear()
     people.clear()
     timelines.clear()
+    useSearch().clear()
     drafts.clear()
+    trays.clear()
+    wallet.clear()
+    pledges.clear()
     if (erase) new LocalShelf(me.id).erase()
-    await connection.stop(erase)
+    await Promise.all([unsubscribed, uploads.end(erase), connection.stop(erase)])
   }
 
   async function signOut(): Promise<void> {

@@ -40,6 +40,7 @@ export class Channel {
   phase: Phase = 'closed'
   info: ChannelInfo | null = null
   online: ReadonlySet<string> = NOBODY
+  onlineCount = 0
   /** The last entry delivered, or skipped by a reset; null: starts at the head. */
   last: number | null = null
   rid = 0
@@ -76,6 +77,7 @@ export class Channel {
     this.#foreign = false
     this.info = null
     this.online = NOBODY
+    this.onlineCount = 0
     return subscribed
   }
 
@@ -110,7 +112,7 @@ export class Channel {
     this.#rest?.()
     this.#rest = null
     if (this.phase === 'asked' || this.phase === 'live' || this.phase === 'resting') this.phase = 'wanted'
-    if (this.online.size) this.#present(NOBODY)
+    if (this.onlineCount) this.#present(NOBODY)
   }
 
   subscribed(frame: Subscribed): void {
@@ -171,6 +173,7 @@ export class Channel {
 
   presence(frame: Presence): void {
     if (this.phase !== 'live') return
+    if (frame.count != null) return this.#present(NOBODY, frame.count)
     const online = new Set(frame.online ?? this.online)
     for (const person of frame.joined ?? []) online.add(person)
     for (const person of frame.left ?? []) online.delete(person)
@@ -186,6 +189,7 @@ export class Channel {
 
   #refused(code: Code, retryAfter: number | null): void {
     this.online = NOBODY
+    this.onlineCount = 0
     if (passes(code)) {
       this.#again(Math.max((retryAfter ?? 0) * 1000, delay((this.#tries += 1) + 2, this.#environment.random)))
       return
@@ -228,8 +232,9 @@ export class Channel {
     this.#up.emit('reset', reason)
   }
 
-  #present(online: ReadonlySet<string>): void {
+  #present(online: ReadonlySet<string>, count = online.size): void {
     this.online = online
-    this.#up.emit('presence', online)
+    this.onlineCount = count
+    this.#up.emit('presence', online, count)
   }
 }

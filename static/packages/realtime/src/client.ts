@@ -186,13 +186,13 @@ export class Client implements Realtime {
     return { ...page, modifiers: page.modifiers ?? [] }
   }
 
-  send(ch: string, kind: string, body: object, ref: number | null): Pending {
-    return this.#outbox.add(ch, kind, body, ref)
+  send(ch: string, kind: string, body: object, ref: number | null, id?: string): Pending {
+    return this.#outbox.add(ch, kind, body, ref, { id })
   }
 
-  append(ch: string, kind: string, body: object, ref: number | null): Promise<Ack> {
+  append(ch: string, kind: string, body: object, ref: number | null, id?: string): Promise<Ack> {
     return new Promise((resolve, reject) => {
-      this.#outbox.add(ch, kind, body, ref, { resolve, reject })
+      this.#outbox.add(ch, kind, body, ref, { id, waiter: { resolve, reject } })
     })
   }
 

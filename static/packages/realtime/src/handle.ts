@@ -19,8 +19,8 @@ export interface Owner {
   open(handle: Handle, options: OpenOptions): void
   release(handle: Handle): void
   history(ch: string, range: HistoryRange): Promise<HistoryPage>
-  send(ch: string, kind: string, body: object, ref: number | null): Pending
-  append(ch: string, kind: string, body: object, ref: number | null): Promise<Ack>
+  send(ch: string, kind: string, body: object, ref: number | null, id?: string): Pending
+  append(ch: string, kind: string, body: object, ref: number | null, id?: string): Promise<Ack>
   signal(ch: string, kind: string, body: object): void
   position(ch: string, place: { read?: number; delivered?: number }): void
 }
@@ -68,12 +68,12 @@ export class Handle implements ChannelHandle {
     return this.#owner.history(this.ch, range)
   }
 
-  send(kind: string, body: object, ref: number | null = null): Pending {
-    return this.#owner.send(this.ch, kind, body, ref)
+  send(kind: string, body: object, ref: number | null = null, id?: string): Pending {
+    return this.#owner.send(this.ch, kind, body, ref, id)
   }
 
-  append(kind: string, body: object, ref: number | null = null): Promise<Ack> {
-    return this.#owner.append(this.ch, kind, body, ref)
+  append(kind: string, body: object, ref: number | null = null, id?: string): Promise<Ack> {
+    return this.#owner.append(this.ch, kind, body, ref, id)
   }
 
   signal(kind: string, body: object): void {

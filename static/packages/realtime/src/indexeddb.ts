@@ -1,5 +1,6 @@
 /** The outbox in the browser's own database: one small database per person, so that signing out can erase it whole. */
 
+import { keptOpen } from './kept-open.js'
 import type { Storage, StoredAppend } from './storage.js'
 
 const STORE = 'outbox'
@@ -9,31 +10,7 @@ function nameFor(person: string): string {
 }
 
 export function indexedDbStorage(person: string, factory: IDBFactory = indexedDB): Storage {
-  let opening: Promise<IDBDatabase> | null = null
-
-  function open(): Promise<IDBDatabase> {
-    opening ??= new Promise<IDBDatabase>((resolve, reject) => {
-      const request = factory.open(nameFor(person), 1)
-      request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: 'id' })
-      request.onerror = () => reject(request.error)
-      request.onsuccess = () => {
-        const database = request.result
-        // Another tab erases, or the browser takes the database away: the next use opens it again.
-        database.onversionchange = () => {
-          database.close()
-          opening = null
-        }
-        database.onclose = () => {
-          opening = null
-        }
-        resolve(database)
-      }
-    }).catch((fault: unknown) => {
-      opening = null
-      throw fault
-    })
-    return opening
-  }
+  const { open, erase } = keptOpen(factory, nameFor(person), (database) => database.createObjectStore(STORE, { keyPath: 'id' }))
 
   async function run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
     const database = await open()
@@ -50,13 +27,6 @@ export function indexedDbStorage(person: string, factory: IDBFactory = indexedDB
     load: () => run<StoredAppend[]>('readonly', (store) => store.getAll() as IDBRequest<StoredAppend[]>),
     put: async (append) => void (await run('readwrite', (store) => store.put(append))),
     remove: async (id) => void (await run('readwrite', (store) => store.delete(id))),
-    async erase() {
-      // Cleared first: deleting the database waits for other tabs that still hold it open.
-      await run('readwrite', (store) => store.clear())
-      const database = await open()
-      database.close()
-      opening = null
-      factory.deleteDatabase(nameFor(person))
-    },
+    erase,
   }
 }

@@ -71,14 +71,19 @@ export class Outbox {
     return [...this.#items.values()].sort((a, b) => a.row.order - b.row.order).map((item) => item.view)
   }
 
-  /** `body` is copied; it must be what JSON can say. */
-  add(ch: string, kind: string, body: object, ref: number | null, waiter?: Waiter): Pending {
+  /** `body` is copied; it must be what JSON can say. An `id` that is here already stands for what it stood for. */
+  add(ch: string, kind: string, body: object, ref: number | null, more: { id?: string | undefined; waiter?: Waiter } = {}): Pending {
+    const known = more.id === undefined ? undefined : this.#items.get(more.id)
+    if (known) {
+      if (more.waiter) this.#join(known, more.waiter)
+      return known.view
+    }
     const text = JSON.stringify(body)
     const size = new TextEncoder().encode(text).length
     const order = Math.max(this.#lastOrder + 1, this.#environment.now() * 1000)
     this.#lastOrder = order
     const row: StoredAppend = {
-      id: this.#environment.newId(),
+      id: more.id ?? this.#environment.newId(),
       ch,
       kind,
       body: JSON.parse(text) as Record<string, unknown>,
@@ -89,7 +94,7 @@ export class Outbox {
       error: this.#tooMuch(size),
     }
     const item = this.#insert(row, size)
-    if (waiter) item.waiters.push(waiter)
+    if (more.waiter) item.waiters.push(more.waiter)
     if (row.error) {
       item.ready = true
       this.#settleWaiters(item, new RealtimeError(row.error.code, row.error.message))
@@ -178,9 +183,10 @@ export class Outbox {
     item.cancel?.()
     item.cancel = null
     item.seq = ack.seq
+    item.ack = { t: 'ack', ...ack }
     this.#become(item, 'sent')
     this.#shelf.remove(item.row.id)
-    for (const waiter of item.waiters.splice(0)) waiter.resolve({ t: 'ack', ...ack })
+    for (const waiter of item.waiters.splice(0)) waiter.resolve(item.ack)
     if (this.#up.seen(ack.ch, ack.seq)) this.#drop(item)
     this.#touch(ack.ch)
     this.#pump(ack.ch)
@@ -320,6 +326,14 @@ export class Outbox {
     this.#become(item, 'failed')
     this.#shelf.put(item.row)
     this.#settleWaiters(item, fault)
+  }
+
+  /** Somebody else wants to hear how this one ends, which may have happened already. */
+  #join(item: Item, waiter: Waiter): void {
+    const { error } = item.row
+    if (item.ack) waiter.resolve(item.ack)
+    else if (error) waiter.reject(new RealtimeError(error.code, error.message))
+    else item.waiters.push(waiter)
   }
 
   #settleWaiters(item: Item, fault: RealtimeError): void {

@@ -19,6 +19,7 @@ export interface Item {
   ready: boolean
   tries: number
   seq: number | undefined
+  ack: Ack | undefined
   cancel: Cancel | null
   view: Pending
   waiters: Waiter[]
@@ -40,6 +41,7 @@ export function itemOf(row: StoredAppend, size: number): Item {
     ready: false,
     tries: 0,
     seq: undefined,
+    ack: undefined,
     cancel: null,
     view: viewOf(row, state, undefined),
     waiters: [],

@@ -68,8 +68,8 @@ export interface ChannelEvents {
   /** What was missed cannot be replayed: drop the cached entries of this channel and load `history`. */
   reset: [reason: ResetReason]
   signal: [signal: SignalInfo]
-  /** Who is here; empty while not connected. */
-  presence: [online: ReadonlySet<string>]
+  /** Who is here, and how many: beyond some number nobody is named. Empty while not connected. */
+  presence: [online: ReadonlySet<string>, count: number]
   position: [position: PositionInfo]
   info: [info: ChannelInfo]
   /** The channel cannot be (or no longer be) subscribed. `open()` tries again. */
@@ -109,10 +109,13 @@ export interface ChannelHandle {
   on<Name extends keyof ChannelEvents>(name: Name, listener: (...values: ChannelEvents[Name]) => void): Stop
   /** Waits for a connection if there is none. Rejects with RealtimeError. */
   history(range?: HistoryRange): Promise<HistoryPage>
-  /** Puts an entry into the outbox and returns at once. */
-  send(kind: string, body: object, ref?: number | null): Pending
+  /**
+   * Puts an entry into the outbox and returns at once. Who must not send twice over a restart gives an `id` of their own
+   * (22 characters of base64url): what is in the outbox or the log under it is not sent again.
+   */
+  send(kind: string, body: object, ref?: number | null, id?: string): Pending
   /** As `send`; resolves with the acknowledgement, rejects with RealtimeError when it fails or is discarded. */
-  append(kind: string, body: object, ref?: number | null): Promise<Ack>
+  append(kind: string, body: object, ref?: number | null, id?: string): Promise<Ack>
   /** Reaches who is there now; lost while offline. */
   signal(kind: string, body: object): void
   /** Moves the own positions forward; lower ones than before have no effect. */

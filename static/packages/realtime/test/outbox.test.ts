@@ -21,6 +21,32 @@ describe('sending', () => {
     expect(states(handle.pending)).toEqual(['hello sending'])
   })
 
+  it('sends what has an id of its own once, however often it is handed over', async () => {
+    const { world, handle, wire } = await room()
+    const id = 'AAAAAAAAAAAAAAAAAAAAAA'
+    const pending = handle.send('message', { text: 'mine' }, null, id)
+    expect(pending.id).toBe(id)
+    await world.settle()
+    expect(handle.send('message', { text: 'mine' }, null, id)).toMatchObject({ id, state: 'sending' })
+    await world.settle()
+    expect(wire.all('append')).toHaveLength(1)
+    expect(handle.pending).toHaveLength(1)
+    const acked = handle.append('message', { text: 'mine' }, null, id)
+    ack(wire, 1)
+    expect(await acked).toMatchObject({ id, seq: 1 })
+    expect(await handle.append('message', { text: 'mine' }, null, id)).toMatchObject({ id, seq: 1 })
+    expect(wire.all('append')).toHaveLength(1)
+  })
+
+  it('tells of a refusal also who comes later with the same id', async () => {
+    const { world, handle, wire } = await room()
+    const id = 'BBBBBBBBBBBBBBBBBBBBBB'
+    handle.send('message', { text: 'mine' }, null, id)
+    await world.settle()
+    refuse(wire, 'forbidden')
+    await expect(handle.append('message', { text: 'mine' }, null, id)).rejects.toMatchObject({ code: 'forbidden' })
+  })
+
   it('keeps a copy: what the caller does to the body later changes nothing', async () => {
     const { world, handle, wire } = await room()
     const body = { text: 'mine', skipped: undefined }

@@ -36,6 +36,18 @@ describe('signals, presence, positions', () => {
     expect([...handle.online]).toEqual([])
   })
 
+  it('knows only how many are here where they are too many to be named', async () => {
+    const { handle, wire } = await room()
+    const seen: [string[], number][] = []
+    handle.on('presence', (online, count) => seen.push([[...online], count]))
+    wire.say({ t: 'presence', ch: ROOM, online: [LIN] })
+    wire.say({ t: 'presence', ch: ROOM, count: 3_000 })
+    wire.say({ t: 'presence', ch: ROOM, online: [LIN, MEI] })
+    wire.say({ t: 'presence', ch: ROOM, count: 2_999 })
+    wire.drop(1006)
+    expect(seen).toEqual([[[LIN], 1], [[], 3_000], [[LIN, MEI], 2], [[], 2_999], [[], 0]])
+  })
+
   it('gathers moves, sends only what is further, and tells again after a loss until the server knows', async () => {
     const { world, handle, wire } = await room({ head: 90, read: 3, delivered: 3 })
     handle.position({ read: 3 })

@@ -20,7 +20,7 @@ export function initials(name: string): string {
   const first = words[0]
   const last = words.at(-1)
   if (first === undefined || last === undefined) return ''
-  if (WIDE.test(first)) return graphemes(words.join('')).slice(-2).join('')
+  if (WIDE.test(first)) return graphemes(words.join('')).filter((part) => WIDE.test(part)).slice(-2).join('')
   const heads = words.length === 1 ? [first] : [first, last]
   return heads.map((word) => graphemes(word)[0]?.toLocaleUpperCase() ?? '').join('')
 }

@@ -10,21 +10,30 @@ export type Gap = 'ahead' | 'behind' | 'epoch' | 'rights' | 'snapshot'
  */
 export type Code =
   | 'already'
+  | 'amount_limit'
   | 'bad_request'
   | 'blocked'
   | 'closed'
   | 'conflict'
+  | 'cooling'
+  | 'factor_needed'
   | 'forbidden'
+  | 'guardian_needed'
   | 'handle_taken'
   | 'idempotency_conflict'
+  | 'insufficient_funds'
   | 'internal'
   | 'limit_reached'
   | 'malformed'
   | 'method_not_allowed'
+  | 'money_left'
   | 'not_found'
   | 'out_of_order'
   | 'phone_taken'
+  | 'range_not_satisfiable'
+  | 'silenced'
   | 'stale'
+  | 'suspended'
   | 'too_large'
   | 'too_often'
   | 'try_later'
@@ -33,9 +42,93 @@ export type Code =
   | 'unknown_frame'
   | 'unsupported_version'
   | 'wrong_credentials'
+  | 'wrong_factor'
   | 'xsrf'
 
+export type MediaKind = 'file' | 'picture' | 'video' | 'voice'
+
 export type ConversationKind = 'direct' | 'group'
+
+export type MemberRole = 'admin' | 'member' | 'owner'
+
+/**
+ * Who may call everybody in a group.
+ */
+export type EverybodyBy = 'admins' | 'members'
+
+/**
+ * S0's states. `awaiting_owner` is besides: a supervisor has drafted it and the owner has not consented yet.
+ * `kept` and `failed` are passed on the way into the challenge window.
+ */
+export type PledgeState =
+  | 'active'
+  | 'awaiting_funds'
+  | 'awaiting_owner'
+  | 'awaiting_supervisor'
+  | 'cancelled'
+  | 'challenge_window'
+  | 'disputed'
+  | 'draft'
+  | 'expired'
+  | 'failed'
+  | 'kept'
+  | 'settled'
+  | 'under_review'
+
+/**
+ * `void`: nobody could say; who paid has all of it back.
+ */
+export type Outcome = 'failed' | 'kept' | 'void'
+
+/**
+ * `applied` waits for the owner, `invited` for the person; `seated` supervises; the others are ended.
+ */
+export type SeatState = 'applied' | 'declined' | 'expired' | 'invited' | 'left' | 'seated' | 'withdrawn'
+
+/**
+ * How somebody came to it: R-03, R-04, R-05, R-06; `founder` drafted it as its supervisor.
+ */
+export type SeatVia = 'applied' | 'designated' | 'founder' | 'group' | 'staff'
+
+/**
+ * What a supervisor says of a task.
+ */
+export type Verdict = 'abstain' | 'done' | 'not_done'
+
+/**
+ * `open`: to be done and judged. `review`: supervisors could not say, staff will. `void`: it does not count.
+ */
+export type TaskState = 'kept' | 'missed' | 'open' | 'review' | 'void'
+
+/**
+ * `missed`: the owner had all the time and did not answer. `expired`: it could not be answered any more, because
+ * the task was judged meanwhile or the server was not there. "Not yet" is no failure.
+ */
+export type CheckState = 'asked' | 'done' | 'expired' | 'missed' | 'not_yet'
+
+/**
+ * `created` → `authorised` (the payer is at the provider's page) → `held` → `released` (all to the other side,
+ * or the words or chore came due), `refunded` (all back) or `split`; `voided`: never funded. A stake that is no
+ * money is `held` from the beginning of the pledge.
+ */
+export type StakeState = 'authorised' | 'created' | 'held' | 'refunded' | 'released' | 'split' | 'voided'
+
+/**
+ * ISO 4217.
+ */
+export type Currency = 'CNY' | 'EUR' | 'GBP' | 'HKD' | 'JPY' | 'SGD' | 'TWD' | 'USD'
+
+/**
+ * `review`: supervisors could not decide (a tie, abstentions, nobody answered, a flag). `dispute`: somebody
+ * objects to the outcome. `appeal`: to the ruling on that, once, decided by another reviewer.
+ */
+export type CaseKind = 'appeal' | 'dispute' | 'review'
+
+/**
+ * `words` and `media` come from people, `meeting` is attested by two phones (R-17). `verdict` and `ruling`
+ * repeat what supervisors and reviewers have decided, so that it cannot be changed unseen.
+ */
+export type EvidenceKind = 'media' | 'meeting' | 'ruling' | 'verdict' | 'words'
 
 /**
  * The first frame. Browsers are known by their cookie, programs send `token`; `epoch` is the last `welcome`'s.
@@ -266,6 +359,9 @@ export interface SignalEvent {
 
 /**
  * Who is here. `online` is a snapshot (after `subscribed`); `joined` and `left` are changes.
+ *
+ * Where more than PRESENCE_NAMED are here only `count` is told: whoever receives it forgets the names. When
+ * there are few enough again, a snapshot names them.
  */
 export interface Presence {
   t: 'presence'
@@ -273,6 +369,7 @@ export interface Presence {
   online?: string[] | null
   joined?: string[]
   left?: string[]
+  count?: number | null
 }
 
 /**
@@ -330,8 +427,12 @@ export interface ProfileNews {
   person: string
 }
 
+/**
+ * `by` is who has begun it, or added people; empty where nobody is told.
+ */
 export interface ConversationNews {
   conversation: string
+  by?: string
 }
 
 /**
@@ -342,17 +443,206 @@ export interface SessionNews {
 }
 
 /**
- * Plain text; clients never read it as HTML.
+ * What one wants to hear of has changed: of a conversation, or (null) the settings of all.
  */
-export interface Message {
-  text: string
+export interface NotifyNews {
+  conversation: string | null
 }
 
 /**
- * Replaces the text of one's own message (`ref`).
+ * Somebody (`by`) called this person by name, answered them or reacted to their words, in message `seq`; for
+ * `reacted` the message is their own, and `by` the first of this hour.
+ */
+export interface Notice {
+  conversation: string
+  seq: number
+  by: string
+}
+
+/**
+ * A report that somebody has made: one's own, or, for staff, one in the queue. `done`: what followed from it.
+ */
+export interface ReportNews {
+  report: string
+  done: string[]
+}
+
+/**
+ * What staff did to oneself: `done` is `remove` (a message; then `conversation` and `seq` say which), `warn`,
+ * `suspend` (until `until`) or `lift`; `reason` is why, as in reports.
+ */
+export interface ModerationNews {
+  done: string
+  reason: string
+  conversation?: string | null
+  seq?: number | null
+  until?: number | null
+}
+
+/**
+ * A dispute about a payment: one's own was decided, or, for the finance desk, somebody has opened one.
+ */
+export interface DisputeNews {
+  dispute: string
+  payment: string
+}
+
+/**
+ * The finance desk moved one's money by `transfer`; or, for the desk itself, such an `adjustment` was proposed.
+ */
+export interface AdjustmentNews {
+  adjustment: string
+  transfer?: string
+}
+
+/**
+ * One's payment has come into another state. `kind` is `charge`, `refund` or `pay_out`; `state` as in payments.
+ */
+export interface PaymentNews {
+  order: string
+  kind: string
+  state: string
+}
+
+/**
+ * One's second factors have changed. `done` is `added`, `removed`, `codes` (new recovery codes),
+ * `recovery_used`, `copied` (a passkey seems to be a copy and is not taken any more) or `reset` (by an admin,
+ * `by` is then `system`); `name` is what the factor was called.
+ */
+export interface FactorNews {
+  done: string
+  by: string
+  name?: string
+}
+
+/**
+ * Between `ward` and `guardian`: `done` is `requested`, `withdrawn`, `declined`, `confirmed`, `ended`, `payee`
+ * (that guardian now looks after the money) or `of_age`; `by` is who acted, or `system`: staff, or a birthday.
+ */
+export interface GuardianNews {
+  ward: string
+  guardian: string
+  done: string
+  by: string
+}
+
+/**
+ * `transfer` has changed what one has in `currency`: the wallet is to be loaded again.
+ */
+export interface MoneyNews {
+  transfer: string
+  currency: string
+}
+
+/**
+ * `by` has paid one `amount` minor units; where it is meant for a minor whose money one keeps, `beneficiary` is
+ * that one, else oneself.
+ */
+export interface ReceivedNews {
+  transfer: string
+  by: string
+  beneficiary: string
+  amount: number
+  currency: string
+}
+
+/**
+ * Something has happened to a pledge that one has to do with: `what` is one of supervision's words (`invited`,
+ * `stamp_wanted`, `settled` …), `by` who acted, `task` the number of the task that it is about (0: the whole).
+ */
+export interface PledgeNews {
+  pledge: string
+  what: string
+  by?: string
+  task?: number
+}
+
+/**
+ * A pledge that one has to do with is to be loaded again.
+ */
+export interface PledgeChanged {
+  pledge: string
+}
+
+/**
+ * How a vote stands in which one has voted and which is still open, of so many who may vote.
+ */
+export interface PledgeTally {
+  pledge: string
+  task: number
+  done: number
+  not_done: number
+  abstained: number
+  of: number
+}
+
+/**
+ * A pay-out account was `added` or `removed`; `ending` is how it is shown.
+ */
+export interface PayoutAccountNews {
+  account: string
+  ending: string
+  done: string
+}
+
+/**
+ * Words, media or both. `text` is Markdown of a small subset; clients never read it as HTML.
+ *
+ * The entry's `ref` names the message that this one answers, and `thread` then the one with which the thread
+ * began. `mentions` are members who are called by name, `everybody` calls all; both only where `text` shows it.
+ * `pledge`: these words were at stake, and the server has sent them because that pledge failed; clients never
+ * set it.
+ */
+export interface Message {
+  text?: string
+  media?: Media[]
+  thread?: number | null
+  mentions?: string[]
+  everybody?: boolean
+  forwarded?: Forwarded | null
+  pledge?: string | null
+}
+
+/**
+ * What a message says of a thing that it carries: the facts that a client needs to lay it out before it is
+ * loaded.
+ *
+ * They are found by the server and given to whoever uploaded it; a message repeats them word for word. `type`
+ * and `size` (bytes) are those of the main variant. `width` and `height` are pixels as seen (upright), `seconds`
+ * how long it plays. `blur` is a tiny preview (a ThumbHash, base64), `levels` the loudness of a voice over time
+ * (0–99).
+ */
+export interface Media {
+  id: string
+  kind: MediaKind
+  name: string
+  type: string
+  size: number
+  width?: number
+  height?: number
+  seconds?: number
+  blur?: string
+  levels?: number[]
+}
+
+/**
+ * Whose words these were, and when they were said. Told by who forwards, so it is shown as that.
+ */
+export interface Forwarded {
+  by: string
+  /**
+   * milliseconds since 1970-01-01T00:00Z
+   */
+  at: number
+}
+
+/**
+ * Replaces the text of one's own message (`ref`) and whom it mentions; its media, thread and origin stay.
  */
 export interface Edit {
   text: string
+  mentions?: string[]
+  everybody?: boolean
 }
 
 /**
@@ -397,6 +687,38 @@ export interface HandedOver {
   by: string
 }
 
+export interface RoleChanged {
+  person: string
+  role: MemberRole
+  by: string
+}
+
+/**
+ * This member writes nothing before `until`; None: they may write again.
+ */
+export interface Silenced {
+  person: string
+  until: number | null
+  by: string
+}
+
+/**
+ * A message was put on top, or taken off.
+ */
+export interface Pinned {
+  seq: number
+  on: boolean
+  by: string
+}
+
+/**
+ * Who may call everybody (`everybody_by`) is different now.
+ */
+export interface RulesChanged {
+  everybody_by: EverybodyBy
+  by: string
+}
+
 /**
  * Nothing can be written any more.
  */
@@ -419,6 +741,130 @@ export interface Erased {
  */
 export interface Typing {
   on: boolean
+}
+
+/**
+ * The pledge came into a state. `until`: the challenge window ends then.
+ */
+export interface Stated {
+  state: PledgeState
+  outcome?: Outcome | null
+  until?: number | null
+}
+
+/**
+ * Somebody supervises, or does not any more; with `owner` the owner has (not) consented.
+ */
+export interface SeatChanged {
+  person: string
+  state: SeatState
+  via?: SeatVia | null
+  owner?: boolean
+}
+
+/**
+ * The owner says that a task is done.
+ */
+export interface Reported {
+  task: number
+  words?: string
+  evidence?: string[]
+  media?: Media[]
+}
+
+/**
+ * A supervisor's stamp, told when the vote on the task has closed (R-12).
+ */
+export interface Stamped {
+  task: number
+  person: string
+  verdict: Verdict
+  /**
+   * milliseconds since 1970-01-01T00:00Z
+   */
+  at: number
+  counts?: boolean | null
+  done_at?: number | null
+  words?: string
+  evidence?: string[]
+  media?: Media[]
+  in_person?: boolean
+}
+
+/**
+ * What became of a task (0: the owner admits the whole). `by` is `vote`, `admitted` or `staff`; the numbers are
+ * the votes.
+ */
+export interface Judged {
+  task: number
+  state: TaskState
+  by: string
+  early?: boolean
+  done?: number
+  not_done?: number
+  abstained?: number
+}
+
+/**
+ * A spot check was asked, answered, missed, or could not be answered (R-13).
+ */
+export interface Checked {
+  task: number
+  check: string
+  state: CheckState
+  /**
+   * milliseconds since 1970-01-01T00:00Z
+   */
+  until: number
+  words?: string
+  evidence?: string[]
+  media?: Media[]
+}
+
+/**
+ * The stake came into a state: `held` when it was paid, the others when it was settled or given back.
+ */
+export interface MoneyMoved {
+  state: StakeState
+  amount?: number
+  currency?: Currency | null
+  parts?: Part[]
+}
+
+/**
+ * Where a part of the stake went. `person` is for whom, `payee` who received it (a minor's guardian); both are
+ * empty for the department.
+ */
+export interface Part {
+  account: string
+  person: string
+  payee: string
+  amount: number
+}
+
+/**
+ * A case was opened, taken by a reviewer, or ruled upon with written reasons.
+ */
+export interface CaseTold {
+  case: string
+  kind: CaseKind
+  done: string
+  words?: string
+  cause?: string
+  tasks?: number[]
+  ruling?: Outcome | null
+  reasons?: string
+}
+
+/**
+ * A row of the evidence log, for a task or (0) for the whole.
+ */
+export interface EvidenceAdded {
+  evidence: string
+  kind: EvidenceKind
+  task?: number
+  words?: string
+  media?: Media[]
 }
 
 /** Every frame that a client may send. */
@@ -462,6 +908,27 @@ export type InboxEntry =
   | EntryOf<'conversation_added', ConversationNews>
   | EntryOf<'conversation_removed', ConversationNews>
   | EntryOf<'session_ended', SessionNews>
+  | EntryOf<'notify_changed', NotifyNews>
+  | EntryOf<'mentioned', Notice>
+  | EntryOf<'answered', Notice>
+  | EntryOf<'reacted', Notice>
+  | EntryOf<'report_made', ReportNews>
+  | EntryOf<'report_decided', ReportNews>
+  | EntryOf<'moderated', ModerationNews>
+  | EntryOf<'dispute_opened', DisputeNews>
+  | EntryOf<'dispute_decided', DisputeNews>
+  | EntryOf<'adjustment_proposed', AdjustmentNews>
+  | EntryOf<'adjusted', AdjustmentNews>
+  | EntryOf<'payment_changed', PaymentNews>
+  | EntryOf<'payment_ended', PaymentNews>
+  | EntryOf<'factors_changed', FactorNews>
+  | EntryOf<'guardian_changed', GuardianNews>
+  | EntryOf<'money_moved', MoneyNews>
+  | EntryOf<'money_received', ReceivedNews>
+  | EntryOf<'pledge_news', PledgeNews>
+  | EntryOf<'pledge_changed', PledgeChanged>
+  | EntryOf<'pledge_tally', PledgeTally>
+  | EntryOf<'payout_account_changed', PayoutAccountNews>
 
 /** What clients may append in `inbox:` channels. */
 export type InboxAppend =
@@ -469,7 +936,22 @@ export type InboxAppend =
 
 /** What counts as unread in `inbox:` channels. */
 export type InboxCountable =
-  | never
+  | 'friend_requested'
+  | 'friend_accepted'
+  | 'conversation_added'
+  | 'mentioned'
+  | 'answered'
+  | 'reacted'
+  | 'report_decided'
+  | 'moderated'
+  | 'dispute_decided'
+  | 'adjusted'
+  | 'payment_ended'
+  | 'factors_changed'
+  | 'guardian_changed'
+  | 'money_received'
+  | 'pledge_news'
+  | 'payout_account_changed'
 
 /** The signals of `inbox:` channels and their bodies. */
 export type InboxSignals = Record<string, never>
@@ -486,6 +968,10 @@ export type ConvEntry =
   | EntryOf<'removed', Removed>
   | EntryOf<'renamed', Renamed>
   | EntryOf<'handed_over', HandedOver>
+  | EntryOf<'role_changed', RoleChanged>
+  | EntryOf<'silenced', Silenced>
+  | EntryOf<'pinned', Pinned>
+  | EntryOf<'rules_changed', RulesChanged>
   | EntryOf<'closed', Closed>
   | EntryOf<'reopened', Reopened>
   | EntryOf<'erased', Erased>
@@ -506,6 +992,44 @@ export type ConvSignals = {
   typing: Typing
 }
 
+/** The entries of `pledge:` channels. */
+export type PledgeEntry =
+  | EntryOf<'message', Message>
+  | EntryOf<'edit', Edit>
+  | EntryOf<'delete', Delete>
+  | EntryOf<'reaction', Reaction>
+  | EntryOf<'state', Stated>
+  | EntryOf<'seat', SeatChanged>
+  | EntryOf<'reported', Reported>
+  | EntryOf<'stamped', Stamped>
+  | EntryOf<'judged', Judged>
+  | EntryOf<'checked', Checked>
+  | EntryOf<'money', MoneyMoved>
+  | EntryOf<'case', CaseTold>
+  | EntryOf<'evidence', EvidenceAdded>
+  | EntryOf<'erased', Erased>
+
+/** What clients may append in `pledge:` channels. */
+export type PledgeAppend =
+  | 'message'
+  | 'edit'
+  | 'delete'
+  | 'reaction'
+
+/** What counts as unread in `pledge:` channels. */
+export type PledgeCountable =
+  | 'message'
+  | 'reported'
+  | 'stamped'
+  | 'checked'
+  | 'case'
+  | 'evidence'
+
+/** The signals of `pledge:` channels and their bodies. */
+export type PledgeSignals = {
+  typing: Typing
+}
+
 export const VERSION = 1
 export const MAX_FRAME = 131072
 export const MAX_BODY = 65536
@@ -513,6 +1037,7 @@ export const MAX_PAGE = 200
 export const MAX_REPLAY = 1000
 export const MAX_CHANNELS_PER_FRAME = 500
 export const MAX_CHANNELS = 2000
+export const PRESENCE_NAMED = 200
 export const HELLO_WITHIN = 10
 
 /** Close codes: 4000–4499 come back and resume, 4500–4999 do not come back by themselves. */
@@ -553,10 +1078,12 @@ export const CODES = [
   'out_of_order',
   'too_large',
   'unsupported_version',
+  'range_not_satisfiable',
   'unauthenticated',
   'wrong_credentials',
   'xsrf',
   'forbidden',
+  'suspended',
   'not_found',
   'method_not_allowed',
   'conflict',
@@ -566,8 +1093,16 @@ export const CODES = [
   'stale',
   'blocked',
   'closed',
+  'silenced',
   'already',
   'limit_reached',
+  'insufficient_funds',
+  'amount_limit',
+  'guardian_needed',
+  'factor_needed',
+  'wrong_factor',
+  'cooling',
+  'money_left',
   'too_often',
   'try_later',
   'unavailable',

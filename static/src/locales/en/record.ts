@@ -1,0 +1,17 @@
+export default {
+  title: 'Promises so far',
+  none: 'No promise has ended yet.',
+  onTime: '{done} of {count} on time',
+  late: '{n} late, within the grace | {n} late, within the grace',
+  promises: '{kept} of {count} promises kept',
+  stamped: '{n} stamp for others | {n} stamps for others',
+  overruled: '{n} of them overruled',
+  points: '{n} point | {n} points',
+  since: 'since {date}',
+  show: 'Let others see this',
+  showHint: 'Facts only, no marks: what was on time, what was kept, how often you stamped. You can change it at any time.',
+  showHintMinor: 'Only your family and your friends will see it.',
+  shown: 'Others see it now',
+  hidden: 'Only you see it now',
+  loadFailed: 'Your record could not be loaded',
+}

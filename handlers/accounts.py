@@ -88,7 +88,7 @@ async def register(call: Call, body: RegisterRequest) -> Me:
         birth_date=body.birth_date,
         phone=body.phone,
     )
-    me, token = await call.services.people.accounts.register(account, call.ip, call.user_agent)
+    me, token = await call.services.people.accounts.register(account, call.ip, call.user_agent, call.browser)
     call.start_session(token)
     return me
 
@@ -108,12 +108,13 @@ async def get_me(call: Call) -> Me:
     "/me",
     allow=PEOPLE,
     tag=TAG,
-    errors=(Code.HANDLE_TAKEN, Code.PHONE_TAKEN, Code.TOO_OFTEN, Code.STALE),
+    errors=(Code.HANDLE_TAKEN, Code.PHONE_TAKEN, Code.GUARDIAN_NEEDED, Code.TOO_OFTEN, Code.STALE),
 )
 async def change_me(call: Call, body: ChangeMeRequest) -> Me:
     """Change one's profile.
 
-    Friends are told of a new name, handle or picture.
+    Friends are told of a new name, handle or picture. A minor does not change their birth date (`guardian_needed`):
+    staff correct it.
     """
     change = ProfileChange(
         handle=body.handle,
@@ -189,13 +190,14 @@ async def change_password(call: Call, body: ChangePasswordRequest) -> None:
     "/me",
     allow=IN_PERSON,
     tag=TAG,
-    errors=(Code.WRONG_CREDENTIALS, Code.TOO_OFTEN, Code.TRY_LATER, Code.STALE),
+    errors=(Code.WRONG_CREDENTIALS, Code.TOO_OFTEN, Code.TRY_LATER, Code.STALE, Code.MONEY_LEFT),
 )
 async def delete_me(call: Call, body: DeleteMeRequest) -> None:
     """Delete one's account for good.
 
     Name, handle, introduction, picture, birth date, phone and friendships are erased, every sign-in ends. The id
-    stays: what was written in conversations is then by somebody deleted.
+    stays: what was written in conversations is then by somebody deleted. Refused while there is money in the wallet or
+    a payment under way: what has moved stays in the books, by the id alone.
     """
     await call.services.people.accounts.delete(call.principal.id, body.password)
     call.end_session()

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import msgspec
 import structlog
+from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, stream_request_body
 
-from handlers.edge import COOKIE_DAYS, SESSION_COOKIE, EdgeHandler, origin_allowed
-from handlers.operations import Binary, Call, Operation
+from handlers.edge import (
+    BROWSER_COOKIE,
+    BROWSER_DAYS,
+    COOKIE_DAYS,
+    SESSION_COOKIE,
+    EdgeHandler,
+    origin_allowed,
+)
+from handlers.operations import Binary, Call, Feed, Operation, Stream
+from handlers.ranges import ByteRange, NoSuchRange, requested_range
 from server.errors import Code, VouchError
 from server.principals import ANONYMOUS, Principal
 
 _encoder = msgspec.json.Encoder()
+
+log = structlog.get_logger("vouch.http")
 
 
 @stream_request_body
@@ -28,21 +40,28 @@ class OperationHandler(EdgeHandler):
         self._operation: Operation | None = None
         self._principal: Principal = ANONYMOUS
         self._bearer = False
+        self._known_as = ""
         self._body = bytearray()
         self._too_large = False
+        #: the whole request was read
+        self._read = False
 
     async def prepare(self) -> None:
         await super().prepare()
         operation = self._operations.get(self.request.method or "")
+        if operation is None and self.request.method == "HEAD":
+            operation = self._operations.get("GET")
+            operation = operation if operation is not None and operation.streams else None
         if operation is None:
             raise VouchError(Code.METHOD_NOT_ALLOWED)
         self._operation = operation
         self.operation_id = operation.id
-        await self._authenticate()
-        if not self._bearer:
+        if not operation.signed:
+            await self._authenticate()
+        if not self._bearer and not operation.signed:
             self.xsrf_token  # noqa: B018  (reading it is what sets the cookie)
         operation.allow.check(self._principal)
-        if operation.changes_state and not self._bearer:
+        if operation.changes_state and not self._bearer and not operation.signed:
             self._check_origin()
         length = self.request.headers.get("Content-Length", "")
         if length.isdigit() and int(length) > operation.body_limit:
@@ -85,6 +104,7 @@ class OperationHandler(EdgeHandler):
             raise VouchError(Code.XSRF) from None
 
     async def _run(self, **parts: str) -> None:
+        self._read = True
         operation = self._operation
         assert operation is not None  # prepare has refused every other method
         if self._too_large:
@@ -93,8 +113,8 @@ class OperationHandler(EdgeHandler):
         if operation.query is not None:
             arguments["query"] = operation.decode_query(self.request.query_arguments)
         if operation.request is not None:
-            content_type = self.request.headers.get("Content-Type", "")
-            arguments["body"] = operation.decode_request(content_type, bytes(self._body))
+            headers = self.request.headers
+            arguments["body"] = operation.decode_request(headers.get("Content-Type", ""), bytes(self._body), headers)
         call = Call(
             services=self.services,
             principal=self._principal,
@@ -102,6 +122,8 @@ class OperationHandler(EdgeHandler):
             user_agent=self.request.headers.get("User-Agent", ""),
             languages=self.request.headers.get("Accept-Language", ""),
             request_id=self.request_id,
+            origin=self.request.headers.get("Origin") or f"{'https' if self.secure else 'http'}://{self.request.host}",
+            browser=self._browser(),
             start_session=self._start_session,
             end_session=self._end_session,
             status=operation.status,
@@ -113,6 +135,10 @@ class OperationHandler(EdgeHandler):
             for name, value in result.headers.items():
                 self.set_header(name, value)
             self.finish(result.data)
+        elif isinstance(result, Stream):
+            await self._give_out(result)
+        elif isinstance(result, Feed):
+            await self._feed(result)
         elif operation.response is None:
             self.clear_header("Content-Type")
             self.finish()
@@ -120,23 +146,75 @@ class OperationHandler(EdgeHandler):
             self.set_header("Content-Type", "application/json")
             self.finish(_encoder.encode(result))
 
-    get = post = put = patch = delete = _run
+    get = head = post = put = patch = delete = _run
+
+    async def _give_out(self, stream: Stream) -> None:
+        """The whole, a part, or nothing when the client has it already."""
+        self.set_header("Content-Type", stream.content_type)
+        self.set_header("ETag", f'"{stream.etag}"')
+        self.set_header("Accept-Ranges", "bytes")
+        for name, value in stream.headers.items():
+            self.set_header(name, value)
+        if self.check_etag_header():
+            self.set_status(304)
+            self.finish()
+            return
+        part = requested_range(self.request.headers, stream.size, f'"{stream.etag}"')
+        if part is None:
+            part = ByteRange(0, stream.size)
+        else:
+            self.set_status(206)
+            self.set_header("Content-Range", f"bytes {part.first}-{part.first + part.length - 1}/{stream.size}")
+        self.set_header("Content-Length", str(part.length))
+        if self.request.method != "HEAD" and part.length:
+            try:
+                async for piece in stream.read(part.first, part.length):
+                    self.write(piece)
+                    await self.flush()
+            except StreamClosedError:
+                return  # the client wants no more
+        self.finish()
+
+    async def _feed(self, feed: Feed) -> None:
+        """In pieces, each when the one before has left."""
+        self.set_header("Content-Type", feed.content_type)
+        for name, value in feed.headers.items():
+            self.set_header(name, value)
+        try:
+            async for piece in feed.pieces:
+                self.write(piece)
+                await self.flush()
+        except StreamClosedError:
+            return  # the client wants no more
+        except Exception:
+            if not self._headers_written:
+                raise
+            log.exception("an answer broke off", operation=self.operation_id)
+            self.request.connection.stream.close()  # type: ignore[union-attr]
+            return
+        self.finish()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if not self._read:  # Tornado ends a connection on which a request was refused before it was read: say so
+            self.set_header("Connection", "close")
         if self._operation is None and self.request.method not in self._operations:
             self.set_header("Allow", ", ".join(sorted(self._operations)))
+        fault = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if isinstance(fault, NoSuchRange):
+            self.set_header("Content-Range", f"bytes */{fault.size}")
         super().write_error(status_code, **kwargs)
 
+    def _browser(self) -> str:
+        """What this browser is known by; a new one gets it with its first sign-in."""
+        self._known_as = self._known_as or self.browser() or secrets.token_urlsafe(16)
+        return self._known_as
+
     def _start_session(self, token: str) -> None:
-        self.set_signed_cookie(
-            SESSION_COOKIE,
-            token,
-            expires_days=COOKIE_DAYS - 1,
-            path="/",
-            httponly=True,
-            samesite="Lax",
-            secure=self.secure,
-        )
+        kept = ((SESSION_COOKIE, token, COOKIE_DAYS), (BROWSER_COOKIE, self._browser(), BROWSER_DAYS))
+        for name, value, days in kept:
+            self.set_signed_cookie(
+                name, value, expires_days=days - 1, path="/", httponly=True, samesite="Lax", secure=self.secure
+            )
 
     def _end_session(self) -> None:
         self.clear_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="Lax", secure=self.secure)

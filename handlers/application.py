@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tornado.web import Application
@@ -61,12 +62,14 @@ def make_application(services: Services) -> Application:
         (r"/assets/(.*)", AssetHandler, {"path": str(assets)}),
         (r"/(.*)", PageHandler, {"root": settings.static_dir}),
     ]
+    transforms: list[Any] = [partial(SecurityHeaders, proxies=settings.trusted_proxies)]
     return Application(
         routes,
         default_handler_class=UnknownHandler,
         services=services,
-        cookie_secret=services.keys.cookie,
-        xsrf_cookie_kwargs={"samesite": "Lax", "secure": settings.tls, "path": "/"},
-        transforms=[SecurityHeaders],
+        cookie_secret={key.number: key.secret for key in services.keys.cookie.keys},
+        key_version=services.keys.cookie.current.number,
+        xsrf_cookie_kwargs={"samesite": "Lax", "path": "/"},
+        transforms=transforms,
         log_function=quiet_log,
     )

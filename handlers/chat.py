@@ -13,14 +13,21 @@ from server.chat.model import (
     Appended,
     AppendEntry,
     ChangeConversation,
+    ChangeMember,
     Conversation,
     ConversationId,
     Conversations,
     CreateConversation,
     CreateGroup,
     HandOver,
+    MemberPositions,
+    MemberRole,
     OwnPosition,
     SetPosition,
+    Silence,
+    ThreadPage,
+    Threads,
+    Versions,
 )
 from server.errors import Code, VouchError
 from server.people.model import PersonId
@@ -38,6 +45,16 @@ class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class EntriesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before: Seq | None = None
     after: Seq | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 50
+
+
+class ThreadsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    first: Seq
+    last: Seq
+
+
+class ThreadQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    before: Seq | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 50
 
 
@@ -81,8 +98,11 @@ async def get_conversation(call: Call, id: ConversationId) -> Conversation:
 
 @operation("PATCH", "/conversations/{id}", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND, Code.CONFLICT, Code.STALE))
 async def change_conversation(call: Call, id: ConversationId, body: ChangeConversation) -> Conversation:
-    """Rename a group. Only its owner may."""
-    await call.services.conversations.rename(call.principal.id, id, body.title)
+    """Rename a group, or say who may call everybody in it.
+
+    Only its owner may. What is left out stays as it is.
+    """
+    await call.services.conversations.change(call.principal.id, id, body)
     return await call.services.conversation_view.one(call.principal.id, id)
 
 
@@ -110,8 +130,8 @@ async def add_members(call: Call, id: ConversationId, body: AddMembers) -> Conve
 async def remove_member(call: Call, id: ConversationId, person: PersonId) -> None:
     """Remove a member, or leave.
 
-    The owner removes anybody; everybody removes themselves. An owner hands the group over before leaving it, unless
-    nobody else is in it.
+    Owner and administrators remove whoever ranks below them; everybody removes themselves. An owner hands the group
+    over before leaving it, unless nobody else is in it.
     """
     await call.services.conversations.remove(call.principal.id, id, person)
 
@@ -126,6 +146,39 @@ async def remove_member(call: Call, id: ConversationId, person: PersonId) -> Non
 async def hand_over(call: Call, id: ConversationId, body: HandOver) -> Conversation:
     """Hand a group over to another member. Only its owner may."""
     await call.services.conversations.hand_over(call.principal.id, id, body.person)
+    return await call.services.conversation_view.one(call.principal.id, id)
+
+
+@operation(
+    "PATCH",
+    "/conversations/{id}/members/{person}",
+    allow=PEOPLE,
+    tag=TAG,
+    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.STALE),
+)
+async def change_member(call: Call, id: ConversationId, person: PersonId, body: ChangeMember) -> Conversation:
+    """Name an administrator of a group, or end that.
+
+    Only the owner may. Administrators remove messages and members, silence members, and pin.
+    """
+    await call.services.conversations.change_role(call.principal.id, id, person, MemberRole(body.role))
+    return await call.services.conversation_view.one(call.principal.id, id)
+
+
+@operation(
+    "PUT",
+    "/conversations/{id}/members/{person}/silence",
+    allow=PEOPLE,
+    tag=TAG,
+    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.STALE),
+)
+async def silence_member(call: Call, id: ConversationId, person: PersonId, body: Silence) -> Conversation:
+    """Silence a member of a group for a while (a year at most), or let them write again.
+
+    Owner and administrators silence whoever ranks below them. What a silenced member writes is refused with `silenced`
+    and the seconds that are left.
+    """
+    await call.services.conversations.silence(call.principal.id, id, person, body.until)
     return await call.services.conversation_view.one(call.principal.id, id)
 
 
@@ -150,7 +203,8 @@ async def list_entries(call: Call, id: ConversationId, query: EntriesQuery) -> P
     tag=TAG,
     status=201,
     errors=(
-        Code.NOT_FOUND, Code.CLOSED, Code.CONFLICT, Code.IDEMPOTENCY_CONFLICT, Code.TOO_OFTEN, Code.TRY_LATER,
+        Code.NOT_FOUND, Code.CLOSED, Code.SILENCED, Code.CONFLICT, Code.IDEMPOTENCY_CONFLICT, Code.TOO_OFTEN,
+        Code.TRY_LATER,
     ),
 )  # fmt: skip
 async def append_entry(call: Call, id: ConversationId, body: AppendEntry) -> Appended:
@@ -167,10 +221,78 @@ async def append_entry(call: Call, id: ConversationId, body: AppendEntry) -> App
 @operation("PUT", "/conversations/{id}/position", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
 async def set_position(call: Call, id: ConversationId, body: SetPosition) -> OwnPosition:
     """Say how far one has read. Positions only move forward."""
-    hub = call.services.hub
-    await hub.move_position(call.principal, f"conv:{id}", read=body.read, delivered=body.delivered)
-    await hub.positions.flush()
+    await call.services.hub.move_position(call.principal, f"conv:{id}", read=body.read, delivered=body.delivered)
     return await call.services.conversations.own_position(call.principal.id, id)
+
+
+@operation("GET", "/conversations/{id}/positions", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+async def list_positions(call: Call, id: ConversationId) -> MemberPositions:
+    """See how far the others have read."""
+    return await call.services.conversation_reader.positions(call.principal.id, id)
+
+
+@operation("GET", "/conversations/{id}/pins", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+async def list_pins(call: Call, id: ConversationId) -> Page:
+    """Read the messages that are pinned.
+
+    With all that was done to them, as `modifiers`.
+    """
+    return await call.services.conversation_reader.pins(call.principal.id, id)
+
+
+@operation(
+    "PUT",
+    "/conversations/{id}/pins/{seq}",
+    allow=PEOPLE,
+    tag=TAG,
+    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.CLOSED, Code.LIMIT_REACHED, Code.STALE, Code.TOO_OFTEN),
+)
+async def pin_message(call: Call, id: ConversationId, seq: Seq) -> Conversation:
+    """Pin a message.
+
+    In a direct conversation both may, in a group its owner and administrators. At most 50 are pinned.
+    """
+    await call.services.limits.hit("pin", call.principal.id)
+    await call.services.conversations.pin(call.principal.id, id, seq)
+    return await call.services.conversation_view.one(call.principal.id, id)
+
+
+@operation(
+    "DELETE",
+    "/conversations/{id}/pins/{seq}",
+    allow=PEOPLE,
+    tag=TAG,
+    errors=(Code.NOT_FOUND, Code.CLOSED, Code.STALE),
+)
+async def unpin_message(call: Call, id: ConversationId, seq: Seq) -> Conversation:
+    """Unpin a message. Without effect when it is not pinned."""
+    await call.services.conversations.unpin(call.principal.id, id, seq)
+    return await call.services.conversation_view.one(call.principal.id, id)
+
+
+@operation("GET", "/conversations/{id}/threads", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+async def list_threads(call: Call, id: ConversationId, query: ThreadsQuery) -> Threads:
+    """See which messages began a thread.
+
+    Of the messages numbered `first` to `last` (at most 500): how many answers each has, when the last one came, and
+    from whom.
+    """
+    return await call.services.conversation_reader.threads(call.principal.id, id, query.first, query.last)
+
+
+@operation("GET", "/conversations/{id}/threads/{seq}", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+async def get_thread(call: Call, id: ConversationId, seq: Seq, query: ThreadQuery) -> ThreadPage:
+    """Read a thread: the message `seq`, its last answers, and what was done to these.
+
+    With `before`, the answers before that number.
+    """
+    return await call.services.conversation_reader.thread(call.principal.id, id, seq, query.before, query.limit)
+
+
+@operation("GET", "/conversations/{id}/entries/{seq}/versions", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
+async def list_versions(call: Call, id: ConversationId, seq: Seq) -> Versions:
+    """Read what a message said before it was edited."""
+    return await call.services.conversation_reader.versions(call.principal.id, id, seq)
 
 
 OPERATIONS = [
@@ -180,8 +302,17 @@ OPERATIONS = [
     change_conversation,
     add_members,
     remove_member,
+    change_member,
+    silence_member,
     hand_over,
     list_entries,
     append_entry,
     set_position,
+    list_positions,
+    list_pins,
+    pin_message,
+    unpin_message,
+    list_threads,
+    get_thread,
+    list_versions,
 ]

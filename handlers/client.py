@@ -19,6 +19,9 @@ _NOT_BUILT = b"""<!doctype html>
 <p>The HTTP interface is described <a href="/docs">here</a>.</p>
 </html>
 """
+#: the service worker: its scope is all of the client
+WORKER = "worker.js"
+_FOLDERS = ("", "icons")
 #: suffix of the file → name of the encoding, best first
 _ENCODINGS = ((".br", "br"), (".gz", "gzip"))
 
@@ -58,9 +61,10 @@ class AssetHandler(EdgeHandler, StaticFileHandler):
 
 
 class PageHandler(EdgeHandler):
-    """Every other address: a file of the client's root (an icon, the manifest), else its index.html.
+    """Every other address: a file of the client's root (the worker, the manifest, an icon), else its index.html.
 
     The client has the router; so that a page can be shared and reloaded, the server answers all its addresses alike.
+    Nothing here has a hash in its name: browsers ask each time whether it is still the same.
     """
 
     operation_id = "page"
@@ -75,18 +79,20 @@ class PageHandler(EdgeHandler):
             self.finish(_NOT_BUILT)
             return
         self.set_header("Cache-Control", "no-cache")
+        if file.name == WORKER:
+            self.set_header("Service-Worker-Allowed", "/")
         self.set_header("Content-Type", _TYPES.get(file.suffix, "application/octet-stream"))
         self.finish(file.read_bytes())
 
     head: Any = get
 
     def _file(self, path: str) -> Path | None:
-        """A file that lies directly in the root, and has a type that we serve."""
-        name = path.strip("/")
-        if not name or "/" in name or name.startswith(".") or Path(name).suffix not in _TYPES:
+        """A file that lies in the root or among the icons, and has a type that we serve."""
+        folder, _, name = path.strip("/").rpartition("/")
+        if folder not in _FOLDERS or not name or name.startswith(".") or Path(name).suffix not in _TYPES:
             return None
-        file = self._root / name
-        if not file.is_file() or file.resolve().parent != self._root.resolve():
+        file = self._root / folder / name
+        if not file.is_file() or file.resolve().parent != (self._root / folder).resolve():
             raise VouchError(Code.NOT_FOUND)
         return file
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 SESSION_COOKIE = "vouch_session"
 #: Tornado's own check of the signature's age; the session's expiry in the database is the real one.
 COOKIE_DAYS = 31
+#: Says only that it is the same browser: it stays when somebody signs out (server/people/browsers.py).
+BROWSER_COOKIE = "vouch_browser"
+BROWSER_DAYS = 400
+#: for pages, scripts and styles
 CSP = "; ".join(
     (
         "default-src 'self'",
@@ -32,10 +36,22 @@ CSP = "; ".join(
         "script-src 'self'",
         "connect-src 'self' {sockets}",
         "worker-src 'self'",
+        "manifest-src 'self'",
+        "frame-src 'none'",
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
+    )
+)
+#: for everything that is no part of a page: data, pictures of people, errors. Opened by itself it can do nothing.
+DATA_CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"
+_PAGE_TYPES = ("text/html", "text/javascript", "text/css")
+PERMISSIONS = ", ".join(
+    (
+        *(f"{feature}=(self)" for feature in ("camera", "microphone", "geolocation")),
+        *(f"{feature}=()" for feature in ("display-capture", "payment", "usb", "serial", "hid", "midi")),
+        *(f"{feature}=()" for feature in ("accelerometer", "gyroscope", "magnetometer")),
     )
 )
 _STATUS_CODES = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.TOO_LARGE, 403: Code.XSRF}
@@ -99,21 +115,22 @@ def origin_allowed(request: HTTPServerRequest, origins: tuple[str, ...]) -> bool
 class SecurityHeaders(OutputTransform):
     """Puts the security headers onto every answer of every handler; a handler may set a stricter one itself."""
 
-    def __init__(self, request: HTTPServerRequest) -> None:
+    def __init__(self, request: HTTPServerRequest, proxies: tuple[str, ...] = ()) -> None:
         self._host = request.host
-        self._secure = request.protocol == "https"
+        self._secure = is_secure(request, proxies)
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
-        host = self._host if all(c.isalnum() or c in ".-:[]" for c in self._host) else ""
-        sockets = f"ws://{host} wss://{host}" if host else ""
+        if status_code != 304:  # its headers replace those that came with what the browser keeps, and it has no type
+            page = headers.get("Content-Type", "").startswith(_PAGE_TYPES)
+            policy = CSP.format(sockets=self._sockets()) if page else DATA_CSP
+            headers.setdefault("Content-Security-Policy", policy)
         for name, value in (
-            ("Content-Security-Policy", CSP.format(sockets=sockets)),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Frame-Options", "DENY"),
             ("Referrer-Policy", "no-referrer"),
-            ("Permissions-Policy", "camera=(self), microphone=(self), geolocation=(self)"),
+            ("Permissions-Policy", PERMISSIONS),
             ("Cross-Origin-Opener-Policy", "same-origin"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
         ):
@@ -122,6 +139,12 @@ class SecurityHeaders(OutputTransform):
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         headers.pop("Server", None)
         return status_code, headers, chunk
+
+    def _sockets(self) -> str:
+        """Where the page may open sockets, for browsers to which 'self' does not mean them too."""
+        if not all(c.isalnum() or c in ".-:[]" for c in self._host) or not self._host:
+            return ""
+        return f"wss://{self._host}" if self._secure else f"ws://{self._host} wss://{self._host}"
 
 
 class EdgeHandler(RequestHandler):
@@ -156,8 +179,19 @@ class EdgeHandler(RequestHandler):
 
     def session_token(self) -> str | None:
         """The session's token from the signed cookie; None without one, or when the signature does not fit."""
-        raw = self.get_signed_cookie(SESSION_COOKIE, max_age_days=COOKIE_DAYS)
+        raw = self.get_signed_cookie(SESSION_COOKIE, max_age_days=COOKIE_DAYS, min_version=2)
         return raw.decode() if raw else None
+
+    def browser(self) -> str:
+        """What the browser is known by; empty for one that has not signed in yet."""
+        raw = self.get_signed_cookie(BROWSER_COOKIE, max_age_days=BROWSER_DAYS, min_version=2)
+        return raw.decode() if raw else ""
+
+    def set_cookie(self, name: str, *arguments: Any, **options: Any) -> None:
+        """Tornado makes the XSRF cookie by itself; whether it is for https only depends on the request."""
+        if name == "_xsrf":
+            options["secure"] = self.secure
+        super().set_cookie(name, *arguments, **options)
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """A part of the path that is not UTF-8 names nothing."""

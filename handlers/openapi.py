@@ -12,9 +12,30 @@ from typing import Any
 
 import msgspec
 
-from handlers import accounts, chat, people, sessions
+from handlers import (
+    accounts,
+    administration,
+    chat,
+    factors,
+    finance,
+    guardians,
+    media,
+    moderation,
+    notifications,
+    payments,
+    people,
+    pledge_cases,
+    pledge_evidence,
+    pledge_seats,
+    pledge_stakes,
+    pledge_tasks,
+    pledges,
+    search,
+    sessions,
+    wallet,
+)
 from handlers.edge import SESSION_COOKIE, ErrorAnswer
-from handlers.operations import BASE, Binary, Operation, Upload
+from handlers.operations import BASE, Binary, Feed, Operation, Signed, Stream, Upload
 from server import __version__
 from server.errors import CODES, Code
 from server.limits import LIMITS
@@ -27,7 +48,23 @@ _TAGS = {
     "accounts": "Registering, one's own profile, leaving.",
     "sessions": "Signing in and out, where one is signed in, tokens for programs.",
     "people": "Finding people, friends, blocks.",
+    "safety": "Second factors, and the proofs that are made with them.",
+    "family": "Guardians of minors, and custody.",
+    "payments": "What payment providers tell us.",
+    "wallet": "What one has, topping up, paying out, paying people, statements and receipts.",
+    "pledges": "Promises with a stake: drafting and publishing them, lists, one pledge.",
+    "supervision": "Who supervises whom: applications, invitations, consent, cohorts.",
+    "stakes": "Funding what is at stake, and chores.",
+    "judging": "Reports, stamps, spot checks, meetings, and the outcome.",
+    "evidence": "What both sides add as evidence, in a chain that nobody can change.",
+    "cases": "Disputes and appeals, staff who supervise and review, records.",
+    "notifications": "What one wants to hear of, quiet hours, read receipts, and pushes to browsers.",
     "conversations": "Direct and group conversations and their entries.",
+    "media": "Pictures, voices, videos and files: how they come in, and how they are read.",
+    "search": "Finding what was said.",
+    "finance": "For those who look after the money: approvals, disputes, adjustments, reconciliation, books, exports.",
+    "moderation": "Reports, and what staff do about them.",
+    "administration": "For those who run the whole system: people, roles, how the server is and was.",
 }
 INTRODUCTION = f"""\
 JSON in and out. Times are integer milliseconds since 1970-01-01T00:00Z, ids are strings, unknown fields of a request
@@ -45,7 +82,28 @@ What happens live (messages, typing, presence) comes over the WebSocket at `{BAS
 
 def all_operations() -> list[Operation]:
     """Every operation, in the order in which people read about them."""
-    return [*accounts.OPERATIONS, *sessions.OPERATIONS, *people.OPERATIONS, *chat.OPERATIONS]
+    return [
+        *accounts.OPERATIONS,
+        *sessions.OPERATIONS,
+        *people.OPERATIONS,
+        *factors.OPERATIONS,
+        *guardians.OPERATIONS,
+        *chat.OPERATIONS,
+        *media.OPERATIONS,
+        *notifications.OPERATIONS,
+        *payments.OPERATIONS,
+        *wallet.OPERATIONS,
+        *pledges.OPERATIONS,
+        *pledge_seats.OPERATIONS,
+        *pledge_stakes.OPERATIONS,
+        *pledge_tasks.OPERATIONS,
+        *pledge_evidence.OPERATIONS,
+        *pledge_cases.OPERATIONS,
+        *search.OPERATIONS,
+        *finance.OPERATIONS,
+        *moderation.OPERATIONS,
+        *administration.OPERATIONS,
+    ]
 
 
 def types() -> list[Any]:
@@ -53,7 +111,7 @@ def types() -> list[Any]:
     found: dict[Any, None] = {}
     for operation in all_operations():
         for kind in (operation.request, operation.response):
-            if kind not in (None, Upload, Binary):
+            if kind not in (None, Upload, Signed, Binary, Stream, Feed):
                 found[kind] = None
     return [*found, ErrorAnswer]
 
@@ -65,7 +123,10 @@ def errors_of(operation: Operation) -> list[Code]:
         codes.add(Code.BAD_REQUEST)
     if operation.request is not None:
         codes.add(Code.TOO_LARGE)
-    if operation.changes_state:
+    if operation.signed:
+        codes.discard(Code.UNAUTHENTICATED)
+        codes.add(Code.FORBIDDEN)
+    elif operation.changes_state:
         codes |= {Code.XSRF, Code.FORBIDDEN}
     if Kind.ANONYMOUS not in operation.allow.kinds:
         codes.add(Code.FORBIDDEN)
@@ -116,11 +177,15 @@ def _described(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any
         "responses": _responses(operation, schema_of),
     }
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": msgspec.json.schema(kind)}
+        {"name": name, "in": "path", "required": True, "schema": _whole(kind)}
         for name, kind in operation.params.items()
     ]
     if operation.query is not None:
-        parameters += query_parameters(operation.query)
+        _, components = msgspec.json.schema_components([operation.query], ref_template=_REF)
+        parameters += [
+            {**parameter, "schema": _resolved(parameter["schema"], components)}
+            for parameter in query_parameters(operation.query)
+        ]
     if parameters:
         described["parameters"] = parameters
     if operation.request is not None:
@@ -131,8 +196,27 @@ def _described(operation: Operation, schema_of: dict[Any, Any]) -> dict[str, Any
     return described
 
 
+def _whole(kind: Any) -> dict[str, Any]:
+    """The schema of a plain type or an enumeration, without references to elsewhere."""
+    (schema,), components = msgspec.json.schema_components([kind], ref_template=_REF)
+    return dict(_resolved(schema, components))
+
+
+def _resolved(schema: Any, components: dict[str, Any]) -> Any:
+    """The schema with everything that it refers to in its place: parameters have no other way to name a type."""
+    if isinstance(schema, list):
+        return [_resolved(part, components) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _resolved(components[schema["$ref"].rpartition("/")[2]], components)
+    return {name: _resolved(part, components) for name, part in schema.items()}
+
+
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
     browser: dict[str, list[str]] = {"session": [], **({"xsrf": []} if operation.changes_state else {})}
+    if operation.signed:
+        return [{}]
     if Kind.ANONYMOUS in operation.allow.kinds:
         return [{"xsrf": []}] if operation.changes_state else [{}]
     programs: list[dict[str, list[str]]] = [{"token": []}] if Kind.PROGRAM in operation.allow.kinds else []

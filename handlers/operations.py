@@ -6,9 +6,10 @@
         return await call.services.people.friends.accept(call.principal.id, person)
 
 The function's name is the operation's id, its docstring the summary and description, its annotations the types:
-`body` is the request (a Struct, or Upload for raw bytes), `query` the query string's Struct, every other parameter a
-part of the path, and the return type the answer (None: 204). `allow` has no default. From these records come the
-routes, the OpenAPI document, docs/http.md and the test that calls every operation as the wrong principal.
+`body` is the request (a Struct, Upload for raw bytes, Signed for what proves itself), `query` the query's Struct,
+every other parameter a part of the path, and the return type the answer (None: 204). `allow` has no default. From these
+records come the routes, the OpenAPI document, docs/http.md and the test that calls every operation as the wrong
+principal.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,16 @@ class Upload(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Signed(msgspec.Struct, frozen=True):
+    """A raw request of a third party that carries its own proof: neither cookies nor tokens are looked at.
+
+    Header names are in lower case.
+    """
+
+    headers: dict[str, str]
+    data: bytes
+
+
 class Binary(msgspec.Struct, frozen=True):
     """A raw answer."""
 
@@ -54,11 +65,37 @@ class Binary(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
 
 
+class Stream(msgspec.Struct, frozen=True):
+    """A raw answer of any size, given out as fast as the client takes it; whole or in part (RFC 9110, section 14).
+
+    `etag` never stands for other bytes. `read(first, length)` gives the bytes in pieces.
+    """
+
+    content_type: str
+    size: int
+    etag: str
+    read: Callable[[int, int], AsyncIterator[bytes]]
+    headers: dict[str, str] = {}
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """A raw answer whose size nobody knows before its end, given out as fast as the client takes it.
+
+    When `pieces` fails, the connection is broken off: a client never takes a part for the whole.
+    """
+
+    content_type: str
+    pieces: AsyncIterator[bytes]
+    headers: dict[str, str] = {}
+
+
 @dataclass
 class Call:
     """One request, as an operation sees it.
 
-    `status` may be changed (201 or 200 for "made" or "was there"); `start_session` and `end_session` put and take the
+    `origin` is that of the page that asks (`https://vouch.example`), or of the address that was asked.
+    `browser` is the cookie by which a browser is known again. `status` may be changed (201 or 200 for "made" or "was
+    there"); `start_session` and `end_session` put and take the
     cookie of a browser.
     """
 
@@ -68,6 +105,8 @@ class Call:
     user_agent: str
     languages: str
     request_id: str
+    origin: str
+    browser: str
     start_session: Callable[[str], None]
     end_session: Callable[[], None]
     status: int
@@ -102,20 +141,32 @@ class Operation:
     also: Mapping[int, str] = field(default_factory=dict)
 
     @property
+    def streams(self) -> bool:
+        """Whether it answers with a Stream: then HEAD is answered, too."""
+        return self.response is Stream
+
+    @property
     def changes_state(self) -> bool:
         return self.method in _CHANGES
+
+    @property
+    def signed(self) -> bool:
+        """Whether the request proves itself: it comes from no page, so it has no cookie and no XSRF token."""
+        return self.request is Signed
 
     @property
     def pattern(self) -> str:
         """The whole path as a regular expression for Tornado."""
         return re.escape(BASE) + _PART.sub(r"(?P<\1>[^/]+)", self.path.replace(".", r"\.")) + "$"
 
-    def decode_request(self, content_type: str, data: bytes) -> Any:
-        """Raises `bad_request` naming the field that does not fit."""
+    def decode_request(self, content_type: str, data: bytes, headers: Mapping[str, str] | None = None) -> Any:
+        """Raises `bad_request` naming the field that does not fit. `headers` are those of a signed request."""
         plain = content_type.partition(";")[0].strip().lower()
         if self.accepts is not None:
             if plain not in self.accepts:
                 raise VouchError(Code.BAD_REQUEST, f"The content type must be one of {', '.join(self.accepts)}.")
+            if self.signed:
+                return Signed({name.lower(): value for name, value in (headers or {}).items()}, data)
             return Upload(plain, data)
         if plain != "application/json":
             raise VouchError(Code.BAD_REQUEST, "The content type must be application/json.")
@@ -172,7 +223,8 @@ def operation(
         parts = _PART.findall(path)
         if [n for n in names if n not in ("body", "query")] != parts:
             raise TypeError(f"{name}: the path's parts {parts} are not the function's parameters {names}")
-        if (hints.get("body") is Upload) != (accepts is not None) or (response is Binary) != (produces is not None):
+        raw = response in (Binary, Stream, Feed)
+        if (hints.get("body") in (Upload, Signed)) != (accepts is not None) or raw != (produces is not None):
             raise TypeError(f"{name}: raw bodies need their content types")
         summary, _, description = (inspect.getdoc(run) or "").partition("\n")
         if not summary:

@@ -57,16 +57,18 @@ class CreatedToken(msgspec.Struct, frozen=True):
     allow=ANYBODY,
     tag=TAG,
     status=201,
-    errors=(Code.WRONG_CREDENTIALS, Code.TOO_OFTEN, Code.TRY_LATER),
+    errors=(Code.WRONG_CREDENTIALS, Code.SUSPENDED, Code.TOO_OFTEN, Code.TRY_LATER),
 )
 async def sign_in(call: Call, body: SignInRequest) -> SignedIn:
     """Sign in with handle or phone number.
 
     Sets the session cookie. A wrong password and an unknown login are answered alike, and as slowly. At most 10 tries
-    per login and 60 per address in 15 minutes.
+    per login and 60 per address in 15 minutes. For a suspended account `retry_after` tells for how many seconds more.
     """
     people = call.services.people
-    person, session, token = await people.sessions.sign_in(body.login, body.password, call.ip, call.user_agent)
+    person, session, token = await people.sessions.sign_in(
+        body.login, body.password, call.ip, call.user_agent, call.browser
+    )
     call.start_session(token)
     return SignedIn(await people.accounts.me_of(person), session)
 
@@ -102,7 +104,7 @@ async def revoke_other_sessions(call: Call) -> Ended:
     return Ended(await call.services.people.sessions.end_others(call.principal.id, call.principal.session))
 
 
-@operation("POST", "/tokens", allow=IN_PERSON, tag=TAG, status=201, errors=(Code.LIMIT_REACHED,))
+@operation("POST", "/tokens", allow=IN_PERSON, tag=TAG, status=201, errors=(Code.LIMIT_REACHED, Code.SUSPENDED))
 async def create_token(call: Call, body: CreateTokenRequest) -> CreatedToken:
     """Make a token for a program that acts for oneself.
 

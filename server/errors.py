@@ -19,10 +19,12 @@ class Code(StrEnum):
     OUT_OF_ORDER = "out_of_order"
     TOO_LARGE = "too_large"
     UNSUPPORTED_VERSION = "unsupported_version"
+    RANGE_NOT_SATISFIABLE = "range_not_satisfiable"
     UNAUTHENTICATED = "unauthenticated"
     WRONG_CREDENTIALS = "wrong_credentials"
     XSRF = "xsrf"
     FORBIDDEN = "forbidden"
+    SUSPENDED = "suspended"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CONFLICT = "conflict"
@@ -32,8 +34,16 @@ class Code(StrEnum):
     STALE = "stale"
     BLOCKED = "blocked"
     CLOSED = "closed"
+    SILENCED = "silenced"
     ALREADY = "already"
     LIMIT_REACHED = "limit_reached"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    AMOUNT_LIMIT = "amount_limit"
+    GUARDIAN_NEEDED = "guardian_needed"
+    FACTOR_NEEDED = "factor_needed"
+    WRONG_FACTOR = "wrong_factor"
+    COOLING = "cooling"
+    MONEY_LEFT = "money_left"
     TOO_OFTEN = "too_often"
     TRY_LATER = "try_later"
     UNAVAILABLE = "unavailable"
@@ -48,10 +58,12 @@ CODES: dict[Code, tuple[int, str]] = {
     Code.OUT_OF_ORDER: (400, "This frame cannot come at this point of the conversation."),
     Code.TOO_LARGE: (413, "This is larger than allowed."),
     Code.UNSUPPORTED_VERSION: (400, "The server does not speak this version of the protocol."),
+    Code.RANGE_NOT_SATISFIABLE: (416, "There is nothing at this place: the content is shorter."),
     Code.UNAUTHENTICATED: (401, "Sign in first."),
     Code.WRONG_CREDENTIALS: (401, "Handle or password do not match."),
     Code.XSRF: (403, "The page is out of date. Reload it and try again."),
     Code.FORBIDDEN: (403, "You are not allowed to do this."),
+    Code.SUSPENDED: (403, "This account is suspended for some time."),
     Code.NOT_FOUND: (404, "There is nothing here, or not for you."),
     Code.METHOD_NOT_ALLOWED: (405, "This address does not answer this method."),
     Code.CONFLICT: (409, "This does not fit the present state."),
@@ -61,8 +73,16 @@ CODES: dict[Code, tuple[int, str]] = {
     Code.STALE: (409, "Somebody else changed this in the meantime. Load it again."),
     Code.BLOCKED: (403, "This is not possible between the two of you."),
     Code.CLOSED: (409, "This conversation is closed."),
+    Code.SILENCED: (403, "You may not write here for a while."),
     Code.ALREADY: (409, "This is done already."),
     Code.LIMIT_REACHED: (409, "The largest number allowed is reached."),
+    Code.INSUFFICIENT_FUNDS: (409, "There is not enough money for this."),
+    Code.AMOUNT_LIMIT: (409, "This is more, or less, than may be moved at once, in a day or in a month."),
+    Code.GUARDIAN_NEEDED: (403, "A guardian does this for minors."),
+    Code.FACTOR_NEEDED: (403, "Confirm this with your second factor."),
+    Code.WRONG_FACTOR: (401, "This code or passkey is not the right one."),
+    Code.COOLING: (409, "This account was changed lately. Money goes there after a waiting period."),
+    Code.MONEY_LEFT: (409, "There is money in the wallet, or on its way to it or out of it. Settle that first."),
     Code.TOO_OFTEN: (429, "Too often. Wait a moment and try again."),
     Code.TRY_LATER: (503, "The server is busy. Your message is not lost: send it again with the same id."),
     Code.UNAVAILABLE: (503, "This part of the server is not available at the moment."),

@@ -36,6 +36,7 @@ class Scope(StrEnum):
 class Role(StrEnum):
     ADMIN = "admin"
     STAFF = "staff"
+    FINANCE = "finance"
     MANAGER = "manager"
     ORGANISER = "organiser"
     DOOR = "door"
@@ -100,5 +101,9 @@ ANYBODY = allow(*Kind)
 PEOPLE = allow(Kind.PERSON, Kind.PROGRAM)
 #: A person in a signed-in browser; programs may not (passwords, sessions, deleting the account).
 IN_PERSON = allow(Kind.PERSON)
+#: Those who look after reports; admins are among them.
+STAFF = allow(Kind.PERSON, role=Role.STAFF)
+#: Those who look after the money; admins are among them.
+FINANCE = allow(Kind.PERSON, role=Role.FINANCE)
 #: Operators of the whole system.
 ADMINS = allow(Kind.PERSON, role=Role.ADMIN)

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from server.demo import cast, talk
+from server.demo import answers, cashbox, cast, desk, family, keepsakes, pledges, purses, talk
 from server.services import Services
 
 Chapter = Callable[[Services], Awaitable[Sequence[str]]]
 
-CHAPTERS: list[Chapter] = [cast.tell, talk.tell]
+CHAPTERS: list[Chapter] = [
+    cast.tell,
+    talk.tell,
+    answers.tell,
+    keepsakes.tell,
+    desk.tell,
+    family.tell,
+    purses.tell,
+    cashbox.tell,
+    pledges.tell,
+]
 
 
 async def tell(services: Services) -> list[str]:

@@ -116,7 +116,8 @@ async def tell(services: Services) -> Sequence[str]:
     return []
 
 
-async def _play(services: Services, scene: Scene, people: dict[str, str]) -> None:
+async def room_of(services: Services, scene: Scene, people: dict[str, str]) -> str:
+    """The conversation of a scene; it is begun when it is not there yet."""
     founder, *others = (people[handle] for handle in scene.people)
     wanted: CreateConversation
     if scene.title:
@@ -124,6 +125,11 @@ async def _play(services: Services, scene: Scene, people: dict[str, str]) -> Non
     else:
         wanted = CreateDirect(person=others[0])
     conversation, _ = await services.conversations.create(founder, wanted)
+    return conversation
+
+
+async def _play(services: Services, scene: Scene, people: dict[str, str]) -> None:
+    conversation = await room_of(services, scene, people)
     channel = f"conv:{conversation}"
     if (await services.hub.pages.head(channel)).seq >= len(scene.lines):
         return

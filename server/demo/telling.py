@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 
 from server.errors import Code, VouchError
 
-#: what a visitor may have done to the story: left a group, blocked somebody, deleted an account, asked too much
+#: what a visitor may have done to the story: left a group, blocked somebody, deleted an account, asked too much, spent
+#: what there was
 _TAKEN_AWAY = frozenset(
     (
         *(Code.NOT_FOUND, Code.FORBIDDEN, Code.BLOCKED, Code.CLOSED, Code.ALREADY, Code.CONFLICT, Code.STALE),
         *(Code.LIMIT_REACHED, Code.TOO_OFTEN, Code.IDEMPOTENCY_CONFLICT),
+        *(Code.INSUFFICIENT_FUNDS, Code.AMOUNT_LIMIT, Code.GUARDIAN_NEEDED),
     )
 )
 

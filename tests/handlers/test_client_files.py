@@ -21,6 +21,11 @@ def dist(tmp_path: Path) -> Path:
     (root / "assets").mkdir(parents=True)
     (root / "index.html").write_text("<!doctype html><title>Vouch</title>")
     (root / "favicon.svg").write_text("<svg/>")
+    (root / "worker.js").write_text("self.addEventListener('fetch', () => undefined)")
+    (root / "manifest.webmanifest").write_text("{}")
+    (root / "icons").mkdir()
+    (root / "icons" / "icon-192.png").write_bytes(b"as if it were a picture")
+    (root / "icons" / "link.png").symlink_to(tmp_path / "outside.js")
     (root / "notes.secret").write_text("not for the world")
     (root / ".env").write_text("not for the world")
     (root / "assets" / "app-3f2a.js").write_bytes(SCRIPT)
@@ -59,8 +64,32 @@ async def test_files_of_the_root_are_served_and_nothing_outside(server: RunningS
     assert (answer.data, answer.headers["Content-Type"]) == (b"<svg/>", "image/svg+xml")
     assert (await client.get("//missing.svg")).status == 404
     assert (await client.get("//link.js")).status == 404
+    assert (await client.get("//icons/link.png")).status == 404
+    assert (await client.get("//icons/missing.png")).status == 404
     for path in ("//../outside.js", "//%2e%2e/outside.js", "//assets/../../outside.js", "//assets/%2e%2e/notes.secret"):
         assert b"not for the world" not in (await client.get(path)).data
+
+
+async def test_the_service_worker_is_asked_for_each_time_and_serves_all_of_the_client(server: RunningServer) -> None:
+    answer = await Client(server.url).get("//worker.js")
+    assert answer.status == 200
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.headers["Service-Worker-Allowed"] == "/"
+    assert "javascript" in answer.headers["Content-Type"]
+    assert "connect-src 'self'" in answer.headers["Content-Security-Policy"]
+    page = await Client(server.url).get("//")
+    assert "Service-Worker-Allowed" not in page.headers
+    for rule in ("worker-src 'self'", "manifest-src 'self'"):
+        assert rule in page.headers["Content-Security-Policy"]
+
+
+async def test_the_manifest_and_the_icons_have_their_types(server: RunningServer) -> None:
+    client = Client(server.url)
+    manifest = await client.get("//manifest.webmanifest")
+    assert manifest.headers["Content-Type"] == "application/manifest+json"
+    icon = await client.get("//icons/icon-192.png")
+    assert (icon.data, icon.headers["Content-Type"]) == (b"as if it were a picture", "image/png")
+    assert icon.headers["Cache-Control"] == "no-cache"
 
 
 async def test_assets_are_kept_for_good(server: RunningServer) -> None:

@@ -139,6 +139,16 @@ async def test_too_much_is_refused_with_and_without_a_length(browser: Browser, s
     writer.close()
 
 
+async def test_who_is_refused_before_being_read_is_told_that_the_connection_ends(server: RunningServer) -> None:
+    """Tornado ends it; a proxy that keeps connections open would else lose its next request on it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(f"GET /api/v1/me HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+    head, _, _ = (await reader.read()).partition(b"\r\n\r\n")  # up to the end of the connection
+    assert head.startswith(b"HTTP/1.1 401")
+    assert b"\r\nConnection: close" in head
+    writer.close()
+
+
 async def test_a_client_that_goes_away_in_the_middle_hurts_nobody(browser: Browser, server: RunningServer) -> None:
     client = browser()
     await client.register("lin")
@@ -308,7 +318,9 @@ def test_over_tls_browsers_are_told_to_stay_there() -> None:
     assert headers["Strict-Transport-Security"] == "max-age=31536000"
     strange = request("127.0.0.1")
     strange.host = "x; script-src *"
-    _, headers, _ = SecurityHeaders(strange).transform_first_chunk(200, HTTPHeaders(), b"", True)
+    _, headers, _ = SecurityHeaders(strange).transform_first_chunk(
+        200, HTTPHeaders({"Content-Type": "text/html"}), b"", True
+    )
     assert "script-src *" not in headers["Content-Security-Policy"]
 
 

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from handlers import openapi
-from handlers.operations import Binary, Call, Operation, Upload, operation
+from handlers.operations import Binary, Call, Operation, Signed, Upload, operation
 from server.errors import CODES, Code, VouchError
 from server.principals import ANYBODY, PEOPLE, Allow
 from tests.attempts import attempt
 
+#: requests that are bytes
+RAW = (None, Upload, Signed)
 Number = Annotated[int, Meta(ge=1, le=9)]
 Letters = Annotated[str, Meta(pattern=r"^[a-z]+$")]
 
@@ -101,6 +103,21 @@ def test_a_wrong_request_names_its_field(body: bytes, field: str | None) -> None
         make_order.decode_request("application/json; charset=utf-8", body)
     assert (caught.value.code, caught.value.field) == (Code.BAD_REQUEST, field)
     assert "`$" not in caught.value.message
+
+
+def test_a_signed_request_comes_with_its_headers_and_needs_no_page() -> None:
+    @operation("POST", "/x", allow=ANYBODY, tag="t", accepts=("application/json",))
+    async def hear(call: Call, body: Signed) -> None:
+        """Hear of something."""
+
+    assert (hear.signed, make_order.signed) == (True, False)
+    headers = {"Content-Type": "application/json; charset=utf-8", "X-Signature": "A"}
+    heard = hear.decode_request(headers["Content-Type"], b"{ }", headers)
+    assert (heard.data, heard.headers["x-signature"]) == (b"{ }", "A")
+    with pytest.raises(VouchError):
+        hear.decode_request("text/plain", b"{ }", headers)
+    assert Code.XSRF not in openapi.errors_of(hear)
+    assert Code.FORBIDDEN in openapi.errors_of(hear)
 
 
 @given(st.binary(max_size=300))
@@ -189,7 +206,7 @@ def structs_in(kind: Any) -> set[type[msgspec.Struct]]:
     return found
 
 
-@pytest.mark.parametrize("one", [op for op in ALL if op.request not in (None, Upload)], ids=lambda one: one.id)
+@pytest.mark.parametrize("one", [op for op in ALL if op.request not in RAW], ids=lambda one: one.id)
 def test_requests_refuse_fields_that_they_do_not_know(one: Operation) -> None:
     structs = structs_in(one.request)
     assert structs
@@ -208,5 +225,5 @@ def test_requests_bound_their_numbers() -> None:
             return any(unbounded(part) for part in schema.values())
         return isinstance(schema, list) and any(unbounded(part) for part in schema)
 
-    asked = {struct.__name__ for op in ALL if op.request not in (None, Upload) for struct in structs_in(op.request)}
+    asked = {struct.__name__ for op in ALL if op.request not in RAW for struct in structs_in(op.request)}
     assert {name for name in asked if unbounded(schemas[name])} == set()

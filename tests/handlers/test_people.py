@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from handlers import accounts, people, sessions
 from server.errors import Code, VouchError
 from server.limits import Limits
+from server.money.model import Account, AccountKind, Currency, Draft, Leg, TransferKind, available
 from server.people.repo import PeopleRepo
 from server.people.sessions import MOST_TOKENS
 from server.store import Tx
@@ -166,6 +168,12 @@ class Stage:
 
         self._patch.setattr(PeopleRepo, "replace", replace)
 
+    async def suspend_lin(self) -> None:
+        """As it is for a moment, before the sign-ins have ended."""
+        until = self.server.services.clock.now() + timedelta(hours=1)
+        people = self.server.services.store.collection("people")
+        await people.update_one({"_id": self.a}, {"$set": {"suspended_until": until}})
+
     async def register(self, **more: Any) -> Answer:
         stranger = await Client(self.server.url).begin()
         return await stranger.post("/registrations", {"handle": "eve", "password": PASSWORD, "name": "Eve", **more})
@@ -273,6 +281,12 @@ for _operation, _method, _path in (
     SCENES[_operation, Code.BAD_REQUEST] = _on(_method, _path, lambda stage: stage.a)
 
 
+@scene("change_me", Code.GUARDIAN_NEEDED)
+async def _(stage: Stage) -> Answer:
+    await stage.rename(birth_date="2015-06-01")
+    return await stage.rename(birth_date="1990-06-01")
+
+
 @scene("delete_avatar", Code.STALE)
 async def _(stage: Stage) -> Answer:
     await stage.paint()
@@ -285,6 +299,27 @@ async def _(stage: Stage) -> Answer:
     for _ in range(MOST_TOKENS):
         await stage.lin.post("/tokens", {"name": "Robot"})
     return await stage.lin.post("/tokens", {"name": "One more"})
+
+
+@scene("sign_in", Code.SUSPENDED)
+async def _(stage: Stage) -> Answer:
+    await stage.suspend_lin()
+    return await stage.sign_in()
+
+
+@scene("create_token", Code.SUSPENDED)
+async def _(stage: Stage) -> Answer:
+    await stage.suspend_lin()
+    return await stage.lin.post("/tokens", {"name": "Robot"})
+
+
+@scene("delete_me", Code.MONEY_LEFT)
+async def _(stage: Stage) -> Answer:
+    money = stage.server.services.money
+    legs = (Leg(Account(AccountKind.EXTERNAL, "test"), -1), Leg(available(stage.a), 1))
+    draft = Draft(key="opening", kind=TransferKind.ADJUSTMENT, currency=Currency.CNY, legs=legs)
+    await money.transact([available(stage.a)], lambda tx: money.post(tx, draft))
+    return await stage.leave()
 
 
 @scene("request_friend", Code.BLOCKED)

@@ -18,6 +18,7 @@ class Code(StrEnum):
     UNKNOWN_FRAME = "unknown_frame"
     OUT_OF_ORDER = "out_of_order"
     TOO_LARGE = "too_large"
+    BAD_OFFER = "bad_offer"
     UNSUPPORTED_VERSION = "unsupported_version"
     RANGE_NOT_SATISFIABLE = "range_not_satisfiable"
     UNAUTHENTICATED = "unauthenticated"
@@ -36,6 +37,7 @@ class Code(StrEnum):
     CLOSED = "closed"
     SILENCED = "silenced"
     ALREADY = "already"
+    BUSY = "busy"
     LIMIT_REACHED = "limit_reached"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     AMOUNT_LIMIT = "amount_limit"
@@ -57,6 +59,7 @@ CODES: dict[Code, tuple[int, str]] = {
     Code.UNKNOWN_FRAME: (400, "No frame has this type."),
     Code.OUT_OF_ORDER: (400, "This frame cannot come at this point of the conversation."),
     Code.TOO_LARGE: (413, "This is larger than allowed."),
+    Code.BAD_OFFER: (400, "This browser's offer of media cannot be understood."),
     Code.UNSUPPORTED_VERSION: (400, "The server does not speak this version of the protocol."),
     Code.RANGE_NOT_SATISFIABLE: (416, "There is nothing at this place: the content is shorter."),
     Code.UNAUTHENTICATED: (401, "Sign in first."),
@@ -75,6 +78,7 @@ CODES: dict[Code, tuple[int, str]] = {
     Code.CLOSED: (409, "This conversation is closed."),
     Code.SILENCED: (403, "You may not write here for a while."),
     Code.ALREADY: (409, "This is done already."),
+    Code.BUSY: (409, "You are in another call."),
     Code.LIMIT_REACHED: (409, "The largest number allowed is reached."),
     Code.INSUFFICIENT_FUNDS: (409, "There is not enough money for this."),
     Code.AMOUNT_LIMIT: (409, "This is more, or less, than may be moved at once, in a day or in a month."),

@@ -15,6 +15,7 @@ from server.administration.service import Administration
 from server.administration.storage import Census
 from server.administration.users import UserService
 from server.archive import RESTORING
+from server.calls.channel import call_kind
 from server.chat.channel import ConversationPolicy, conversation_kind
 from server.chat.reading import ConversationReader
 from server.chat.repo import ConversationRepo
@@ -66,10 +67,17 @@ from server.wallet.service import Wallet
 
 
 def channel_kinds(
-    conversations: ChannelPolicy | None = None, pledges: ChannelPolicy | None = None
+    conversations: ChannelPolicy | None = None,
+    pledges: ChannelPolicy | None = None,
+    calls: ChannelPolicy | None = None,
 ) -> list[ChannelKind]:
     """Every kind of channel. Without policies it describes them only: nobody may do anything (for the generators)."""
-    return [inbox_kind(), conversation_kind(conversations or NobodyPolicy()), pledge_kind(pledges or NobodyPolicy())]
+    return [
+        inbox_kind(),
+        conversation_kind(conversations or NobodyPolicy()),
+        pledge_kind(pledges or NobodyPolicy()),
+        call_kind(calls or NobodyPolicy()),
+    ]
 
 
 class Services:

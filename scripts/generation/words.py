@@ -45,6 +45,11 @@ CHANNELS: dict[str, str] = {
         "write and signal unless it is closed. Who joins, leaves, renames goes through HTTP (docs/http.md) and comes "
         "back as entries by `system`."
     ),
+    "call": (
+        "`call:<call id>`: a call that goes on, for the members of its conversation. Everything goes through HTTP "
+        "(docs/calls.md) and comes back as entries; whoever is in a call stays subscribed, which is also how the server "
+        "knows that they are still there."
+    ),
     "pledge": (
         "`pledge:<pledge id>`: the timeline of a pledge, from its publication on. Its owner, its supervisors and whose "
         "money it is read and write, until 30 days after its end; who has left reads on, and so does, unseen, a "
@@ -80,6 +85,10 @@ MEANINGS: dict[tuple[str, str], str] = {
     ("inbox", "money_moved"): "what one has in this currency has changed: load the wallet again",
     ("inbox", "money_received"): "`by` has paid one; the amount in minor units. Load the wallet again",
     ("inbox", "payout_account_changed"): "a pay-out account was added or removed: if it was not oneself, act now",
+    ("inbox", "ring"): "one's phone rings for 45 s, on every device: show who calls, and let it be answered",
+    ("inbox", "ring_over"): "it rings no more on any device, and why",
+    ("inbox", "call_missed"): "somebody has called, and one did not answer",
+    ("inbox", "call_changed"): "a call in one of one's conversations has begun, ended, or one's own seat has changed",
     ("inbox", "pledge_news"): "something has happened to a pledge, or one is to do something (`what`): load it",
     ("inbox", "pledge_changed"): "a pledge that one has to do with is to be loaded again",
     ("inbox", "pledge_tally"): "how an open vote stands in which one has voted: for nobody else",
@@ -99,10 +108,13 @@ MEANINGS: dict[tuple[str, str], str] = {
     ("conv", "silenced"): "`person` writes nothing before `until`; null: they may write again",
     ("conv", "pinned"): "the message `seq` was put on top, or taken off",
     ("conv", "rules_changed"): "who may call everybody is different now",
+    ("conv", "call"): "a call has begun (`started`), or is over: the last one of a `call` counts",
     ("conv", "closed"): "nothing can be written any more, as if `write` were false",
     ("conv", "reopened"): "it can be written to again",
     ("conv", "erased"): "this person has deleted their account: drop the words of all their messages",
     ("conv", "typing"): "the sender is writing (or has stopped): send every 3 s while it lasts, show for 5 s",
+    ("call", "call"): "the call has changed and is to be loaded again; with another `epoch` all media are set up anew",
+    ("call", "line"): "how good a person's line is, every 2 s while they watch; a signal of the server",
     ("pledge", "message"): "words, media or both, as in conversations; nobody is called by name",
     ("pledge", "edit"): "the message `ref` has this text now; its sender only",
     ("pledge", "delete"): "the message `ref` is gone, words and edits erased; its sender only",

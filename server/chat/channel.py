@@ -10,6 +10,7 @@ import msgspec
 from server.chat import speech
 from server.chat.repo import ConversationRepo
 from server.chat.words import (
+    Called,
     Closed,
     Created,
     Delete,
@@ -118,6 +119,7 @@ def conversation_kind(policy: ChannelPolicy) -> ChannelKind:
             EntryKind("silenced", Silenced),
             EntryKind("pinned", Pinned),
             EntryKind("rules_changed", RulesChanged),
+            EntryKind("call", Called),
             EntryKind("closed", Closed),
             EntryKind("reopened", Reopened),
             EntryKind("erased", Erased),

@@ -128,6 +128,18 @@ class Reopened(msgspec.Struct, frozen=True):
     """It can be written to again."""
 
 
+class Called(msgspec.Struct, frozen=True):
+    """A call in this conversation: `state` is `started`, and once more when it is over `done`, `missed`, `declined`,
+    `cancelled` or `failed`. `seconds`: how long two or more were in it; `missed`: whose phones rang in vain."""
+
+    call: str
+    by: str
+    video: bool
+    state: str
+    seconds: int = 0
+    missed: list[str] = []
+
+
 class Erased(msgspec.Struct, frozen=True):
     """This person has deleted their account: clients drop the words of all their messages."""
 

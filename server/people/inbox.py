@@ -168,6 +168,38 @@ class PledgeTally(msgspec.Struct, frozen=True):
     of: int
 
 
+class RingNews(msgspec.Struct, frozen=True):
+    """One's phone rings: `by` calls, in `conversation`. What is older than 45 s rings no more."""
+
+    call: str
+    conversation: str
+    by: str
+    video: bool
+
+
+class RingOver(msgspec.Struct, frozen=True):
+    """It rings no more: `why` is `joined` (here or on another device), `declined`, `missed`, `busy`, `removed`, or
+    `over` (the call is)."""
+
+    call: str
+    why: str
+
+
+class CallMissed(msgspec.Struct, frozen=True):
+    """Somebody (`by`) has called, and one did not answer."""
+
+    call: str
+    conversation: str
+    by: str
+
+
+class CallNews(msgspec.Struct, frozen=True):
+    """A call that one has to do with has begun, has ended, or one is in it or not any more: lists of calls are to be
+    loaded again."""
+
+    call: str
+
+
 ENTRIES = (
     EntryKind("friend_requested", FriendNews, countable=True, actor="by"),
     EntryKind("friend_accepted", FriendNews, countable=True, actor="by"),
@@ -198,6 +230,10 @@ ENTRIES = (
     EntryKind("pledge_changed", PledgeChanged),
     EntryKind("pledge_tally", PledgeTally),
     EntryKind("payout_account_changed", PayoutAccountNews, countable=True),
+    EntryKind("ring", RingNews),
+    EntryKind("ring_over", RingOver),
+    EntryKind("call_missed", CallMissed, countable=True, actor="by"),
+    EntryKind("call_changed", CallNews),
 )
 
 

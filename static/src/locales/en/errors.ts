@@ -2,6 +2,8 @@ export default {
   offline: 'There is no connection. What you entered is still here; try again in a moment.',
   already: 'This was done already. The page shows how it stands now.',
   bad_request: 'Something in the entries is not right. Nothing was changed; check the fields.',
+  bad_offer: 'This browser and the server found no common ground for sound and picture. Reload the page.',
+  busy: 'You are in another call. Leave it first.',
   blocked: 'This is not possible between the two of you. Nothing was changed.',
   closed: 'This chat is closed. What you wrote was not sent.',
   conflict: 'This does not fit how things stand now. Nothing was changed; reload and look again.',

@@ -11,8 +11,10 @@ export type Gap = 'ahead' | 'behind' | 'epoch' | 'rights' | 'snapshot'
 export type Code =
   | 'already'
   | 'amount_limit'
+  | 'bad_offer'
   | 'bad_request'
   | 'blocked'
+  | 'busy'
   | 'closed'
   | 'conflict'
   | 'cooling'
@@ -129,6 +131,8 @@ export type CaseKind = 'appeal' | 'dispute' | 'review'
  * repeat what supervisors and reviewers have decided, so that it cannot be changed unseen.
  */
 export type EvidenceKind = 'media' | 'meeting' | 'ruling' | 'verdict' | 'words'
+
+export type CallState = 'ended' | 'ringing' | 'running'
 
 /**
  * The first frame. Browsers are known by their cookie, programs send `token`; `epoch` is the last `welcome`'s.
@@ -586,6 +590,42 @@ export interface PayoutAccountNews {
 }
 
 /**
+ * One's phone rings: `by` calls, in `conversation`. What is older than 45 s rings no more.
+ */
+export interface RingNews {
+  call: string
+  conversation: string
+  by: string
+  video: boolean
+}
+
+/**
+ * It rings no more: `why` is `joined` (here or on another device), `declined`, `missed`, `busy`, `removed`, or
+ * `over` (the call is).
+ */
+export interface RingOver {
+  call: string
+  why: string
+}
+
+/**
+ * Somebody (`by`) has called, and one did not answer.
+ */
+export interface CallMissed {
+  call: string
+  conversation: string
+  by: string
+}
+
+/**
+ * A call that one has to do with has begun, has ended, or one is in it or not any more: lists of calls are to be
+ * loaded again.
+ */
+export interface CallNews {
+  call: string
+}
+
+/**
  * Words, media or both. `text` is Markdown of a small subset; clients never read it as HTML.
  *
  * The entry's `ref` names the message that this one answers, and `thread` then the one with which the thread
@@ -717,6 +757,19 @@ export interface Pinned {
 export interface RulesChanged {
   everybody_by: EverybodyBy
   by: string
+}
+
+/**
+ * A call in this conversation: `state` is `started`, and once more when it is over `done`, `missed`, `declined`,
+ * `cancelled` or `failed`. `seconds`: how long two or more were in it; `missed`: whose phones rang in vain.
+ */
+export interface Called {
+  call: string
+  by: string
+  video: boolean
+  state: string
+  seconds?: number
+  missed?: string[]
 }
 
 /**
@@ -867,6 +920,25 @@ export interface EvidenceAdded {
   media?: Media[]
 }
 
+/**
+ * The call is to be loaded again, unless one has this version of it already. A higher `epoch` than before: the
+ * media are to be set up anew.
+ */
+export interface CallChanged {
+  version: number
+  epoch: number
+  state: CallState
+}
+
+/**
+ * How good somebody's line is, every 2 s: what they lose in percent, and bits per second that it seems to carry.
+ */
+export interface LineQuality {
+  person: string
+  loss: number
+  bitrate: number
+}
+
 /** Every frame that a client may send. */
 export type ClientFrame =
   | Hello
@@ -929,6 +1001,10 @@ export type InboxEntry =
   | EntryOf<'pledge_changed', PledgeChanged>
   | EntryOf<'pledge_tally', PledgeTally>
   | EntryOf<'payout_account_changed', PayoutAccountNews>
+  | EntryOf<'ring', RingNews>
+  | EntryOf<'ring_over', RingOver>
+  | EntryOf<'call_missed', CallMissed>
+  | EntryOf<'call_changed', CallNews>
 
 /** What clients may append in `inbox:` channels. */
 export type InboxAppend =
@@ -952,6 +1028,7 @@ export type InboxCountable =
   | 'money_received'
   | 'pledge_news'
   | 'payout_account_changed'
+  | 'call_missed'
 
 /** The signals of `inbox:` channels and their bodies. */
 export type InboxSignals = Record<string, never>
@@ -972,6 +1049,7 @@ export type ConvEntry =
   | EntryOf<'silenced', Silenced>
   | EntryOf<'pinned', Pinned>
   | EntryOf<'rules_changed', RulesChanged>
+  | EntryOf<'call', Called>
   | EntryOf<'closed', Closed>
   | EntryOf<'reopened', Reopened>
   | EntryOf<'erased', Erased>
@@ -1030,6 +1108,23 @@ export type PledgeSignals = {
   typing: Typing
 }
 
+/** The entries of `call:` channels. */
+export type CallEntry =
+  | EntryOf<'call', CallChanged>
+
+/** What clients may append in `call:` channels. */
+export type CallAppend =
+  | never
+
+/** What counts as unread in `call:` channels. */
+export type CallCountable =
+  | never
+
+/** The signals of `call:` channels and their bodies. */
+export type CallSignals = {
+  line: LineQuality
+}
+
 export const VERSION = 1
 export const MAX_FRAME = 131072
 export const MAX_BODY = 65536
@@ -1077,6 +1172,7 @@ export const CODES = [
   'unknown_frame',
   'out_of_order',
   'too_large',
+  'bad_offer',
   'unsupported_version',
   'range_not_satisfiable',
   'unauthenticated',
@@ -1095,6 +1191,7 @@ export const CODES = [
   'closed',
   'silenced',
   'already',
+  'busy',
   'limit_reached',
   'insufficient_funds',
   'amount_limit',

@@ -91,6 +91,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pay_out_cooling: float = 3.0
     #: multiplies every bound on how much a person may move
     money_factor: float = 1.0
+    #: processes that carry the media of calls; 0: one per processor
+    calls_workers: int = 0
+    #: UDP port of the first of them, the others take those after it; 0: free ones
+    calls_udp_port: int = 0
+    #: addresses that people are told to send media to, such as the public one; empty: those of this machine
+    calls_addresses: tuple[str, ...] = ()
     #: the built web client
     static_dir: Path = ROOT / "static" / "dist"
 
@@ -242,6 +248,19 @@ def _megabytes(text: str) -> int:
     raise ValueError("should be a whole number of megabytes such as 2048")
 
 
+def _workers(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 64:
+        return int(text)
+    raise ValueError("should be a number of processes from 0 to 64")
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_address(address)) for address in _list(text))
+    except ValueError:
+        raise ValueError("should be addresses such as 203.0.113.7, separated by commas") from None
+
+
 def _name(text: str) -> str:
     if text and len(text) < 64 and all(c.isascii() and (c.isalnum() or c in "_-") for c in text):
         return text
@@ -285,6 +304,9 @@ VARIABLES: dict[str, Callable[[str], Any]] = {
     "sandbox_port": _port,
     "sandbox_url": _base,
     "sandbox_public_url": _base,
+    "calls_workers": _workers,
+    "calls_udp_port": _port,
+    "calls_addresses": _addresses,
     "static_dir": _path,
 }
 

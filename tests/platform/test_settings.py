@@ -34,6 +34,13 @@ def test_lists_are_separated_by_commas() -> None:
     assert settings.trusted_proxies == ("10.0.0.0/8",)
 
 
+def test_calls_can_be_told_where_their_media_come_in() -> None:
+    environ = {"VOUCH_CALLS_WORKERS": "4", "VOUCH_CALLS_UDP_PORT": "50000"}
+    settings = load({"calls_addresses": "203.0.113.7, 2001:DB8::0:7"}, environ)
+    assert (settings.calls_workers, settings.calls_udp_port) == (4, 50000)
+    assert settings.calls_addresses == ("203.0.113.7", "2001:db8::7")
+
+
 def test_the_demo_has_a_directory_of_its_own_unless_told_otherwise(tmp_path: Path) -> None:
     assert load({"demo": "1"}, {}).data_dir == ROOT / ".data-demo"
     assert load({"demo": "1", "data_dir": str(tmp_path)}, {}).data_dir == tmp_path
@@ -63,6 +70,10 @@ def test_a_relative_directory_is_taken_from_where_one_stands(tmp_path: Path, mon
         ("public_origins", "https://vouch.example/path"),
         ("trusted_proxies", "proxy"),
         ("sandbox_port", "pay"),
+        ("calls_workers", "many"),
+        ("calls_workers", "65"),
+        ("calls_udp_port", "65536"),
+        ("calls_addresses", "vouch.example"),
         ("sandbox_url", "pay.vouch.example"),
         ("sandbox_url", "https://pay.vouch.example/path"),
         ("sandbox_public_url", "ftp://pay.vouch.example"),

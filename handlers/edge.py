@@ -49,8 +49,8 @@ DATA_CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _PAGE_TYPES = ("text/html", "text/javascript", "text/css")
 PERMISSIONS = ", ".join(
     (
-        *(f"{feature}=(self)" for feature in ("camera", "microphone", "geolocation")),
-        *(f"{feature}=()" for feature in ("display-capture", "payment", "usb", "serial", "hid", "midi")),
+        *(f"{feature}=(self)" for feature in ("camera", "microphone", "display-capture", "geolocation")),
+        *(f"{feature}=()" for feature in ("payment", "usb", "serial", "hid", "midi")),
         *(f"{feature}=()" for feature in ("accelerometer", "gyroscope", "magnetometer")),
     )
 )

@@ -5,7 +5,7 @@ import { computed, onBeforeUnmount, onMounted, shallowReactive } from 'vue'
 import type { MessageKey } from './locales/en'
 
 export interface Shortcut {
-  readonly group: 'general' | 'chats' | 'messages' | 'writing'
+  readonly group: 'general' | 'chats' | 'messages' | 'writing' | 'calls'
   /** What it does, in words. */
   readonly text: MessageKey
   /**

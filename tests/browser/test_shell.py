@@ -149,6 +149,8 @@ def test_the_keys_are_listed_and_do_what_they_say(people: People) -> None:
     press("Alt+2")
     expect(ada.page).to_have_url(re.compile("/pledges$"))
     press("Alt+3")
+    expect(ada.page).to_have_url(re.compile("/calls$"))
+    press("Alt+5")
     expect(ada.page).to_have_url(re.compile("/people$"))
     ada.open(f"/chats/{third}/details")
     expect(ada.page.locator(".shell__detail")).to_be_visible()

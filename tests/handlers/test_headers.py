@@ -32,7 +32,7 @@ ALWAYS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": (
-        "camera=(self), microphone=(self), geolocation=(self), display-capture=(), payment=(), usb=(), serial=(), "
+        "camera=(self), microphone=(self), display-capture=(self), geolocation=(self), payment=(), usb=(), serial=(), "
         "hid=(), midi=(), accelerometer=(), gyroscope=(), magnetometer=()"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -1,6 +1,7 @@
 /** Notices of a conversation's log ("joined", "renamed" …) as sentences. */
 
 import type { Translate } from '../i18n'
+import { callFactsOf, callSentence } from './call-words'
 
 export interface NoticeWords {
   readonly t: Translate
@@ -76,6 +77,8 @@ export function noticeSentence(notice: Notice, words: NoticeWords): string {
     }
     case 'rules_changed':
       return text(body, 'everybody_by') === 'admins' ? t('messages.notice.callsAdmins') : t('messages.notice.callsMembers')
+    case 'call':
+      return callSentence(callFactsOf(notice), me, words.nameOf, t)
     default:
       return t('conversation.notice.unknown')
   }

@@ -1,6 +1,8 @@
 /** The words of the product in English. zh-CN.ts has the same keys; a missing one does not compile. `a | b` is singular | plural. */
 
 import admin from './en/admin'
+import callNews from './en/call-news'
+import type calls from './en/calls'
 import errors from './en/errors'
 import finance from './en/finance'
 import media from './en/media'
@@ -20,6 +22,7 @@ import wallet from './en/wallet'
 import type { Texts } from './texts'
 
 const en = {
+  callNews,
   messages,
   media,
   search,
@@ -414,11 +417,16 @@ const en = {
 
 export type Messages = Texts<typeof en>
 
+/** What pages bring along that are loaded later. */
+interface Later {
+  readonly calls: typeof calls
+}
+
 /** Every key as a dotted path: `t('chats.title')`. */
 type Path<T, Prefix extends string = ''> = {
   [Key in keyof T & string]: T[Key] extends string ? `${Prefix}${Key}` : Path<T[Key], `${Prefix}${Key}.`>
 }[keyof T & string]
 
-export type MessageKey = Path<typeof en>
+export type MessageKey = Path<typeof en> | Path<Later>
 
 export default en as Messages

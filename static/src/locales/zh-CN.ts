@@ -2,6 +2,7 @@
 
 import type { Messages } from './en'
 import admin from './zh-CN/admin'
+import callNews from './zh-CN/call-news'
 import errors from './zh-CN/errors'
 import finance from './zh-CN/finance'
 import media from './zh-CN/media'
@@ -20,6 +21,7 @@ import supervision from './zh-CN/supervision'
 import wallet from './zh-CN/wallet'
 
 const zhCN: Messages = {
+  callNews,
   messages,
   media,
   search,

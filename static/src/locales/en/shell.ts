@@ -3,7 +3,7 @@ export default {
   update: { text: 'A new version is ready.', take: 'Reload' },
   keys: {
     title: 'Shortcuts',
-    groups: { general: 'Everywhere', chats: 'Between chats', messages: 'In a chat', writing: 'While writing' },
+    groups: { general: 'Everywhere', chats: 'Between chats', messages: 'In a chat', writing: 'While writing', calls: 'In a call' },
     overview: 'Show these shortcuts',
     search: 'Search',
     close: 'Close the pane beside the chat',

@@ -6,7 +6,7 @@ const shell: Texts<typeof en> = {
   update: { text: '新版本已就绪。', take: '刷新' },
   keys: {
     title: '快捷键',
-    groups: { general: '任何地方', chats: '切换聊天', messages: '聊天中', writing: '输入时' },
+    groups: { general: '任何地方', chats: '切换聊天', messages: '聊天中', writing: '输入时', calls: '通话中' },
     overview: '打开这份快捷键',
     search: '搜索',
     close: '收起聊天旁边的面板',

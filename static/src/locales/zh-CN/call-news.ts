@@ -1,0 +1,62 @@
+import type en from '../en/call-news'
+import type { Texts } from '../texts'
+
+const callNews: Texts<typeof en> = {
+  area: '通话',
+  ringing: '{n} 个来电',
+  start: {
+    menu: '通话',
+    voice: '语音通话',
+    voiceHint: '在下一页确认之前，不会呼叫任何人。',
+    video: '视频通话',
+    return: '回到通话',
+    join: '加入通话',
+    watch: '就这个约定通话',
+  },
+  entry: {
+    running: '{by}发起了通话，正在进行。',
+    runningYou: '你发起了通话，正在进行。',
+    ringing: '{by}正在呼叫……',
+    ringingYou: '你正在呼叫……',
+    done: '语音通话，{length}',
+    doneVideo: '视频通话，{length}',
+    missed: '未接来电：{by}',
+    missedYou: '你的呼叫无人接听',
+    missedOthers: '{by}的呼叫无人接听',
+    declined: '{by}的呼叫被拒绝',
+    declinedYou: '你的呼叫被拒绝',
+    cancelled: '{by}呼叫后又挂断了',
+    cancelledYou: '你呼叫后又挂断了',
+    failed: '通话没能进行：是我们这边出了问题，与你无关',
+    again: '再次呼叫',
+    back: '回拨',
+    open: '加入',
+  },
+  length: { seconds: '{n} 秒', minutes: '{n} 分钟', hours: '{h} 小时 {m} 分钟' },
+  push: {
+    ring: '{name}来电',
+    ringVideo: '{name}视频来电',
+    ringNobody: '有人呼叫你',
+    missed: '未接来电：{name}',
+    missedNobody: '你有一个未接来电',
+    answer: '接听',
+    decline: '拒绝',
+  },
+  ring: {
+    label: '来电',
+    voice: '语音通话',
+    video: '视频通话',
+    from: '{name}来电',
+    about: '来自“{title}”',
+    pledge: '关于一个约定',
+    answer: '接听',
+    answerHint: '加入之前，摄像头和麦克风都不会打开。',
+    decline: '拒绝',
+    silence: '静音响铃',
+    silenced: '已静音',
+    announce: '{name}来电。接听和拒绝按钮在页面顶部。',
+  },
+  float: { label: '正在进行的通话', open: '回到通话', live: '通话中', waits: '等待其他人' },
+}
+
+export default callNews

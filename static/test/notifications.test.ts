@@ -96,6 +96,34 @@ describe('a push', () => {
     expect(wordsOf({ ...CONTENT, title: 'Ada', media: 'smell', count: 1 }).body).toBe('New message')
   })
 
+  it('of a call says who rings, stays until somebody answers, and can be answered where it is shown', async () => {
+    const ring: PushContent = { url: '/calls/cl_1', tag: 'call:cl_1', badge: 0, language: 'en', call: 'ring', title: 'Tea', from: 'Ada', video: true }
+    const { scope, shown } = world()
+    await pushed(scope, ring)
+    expect(shown[0]).toMatchObject({ title: 'Ada is calling with video', options: { body: 'Tea', tag: 'call:cl_1', requireInteraction: true, actions: [{ action: 'answer', title: 'Answer' }, { action: 'decline', title: 'Decline' }] } })
+    expect(wordsOf({ url: ring.url, tag: ring.tag, badge: 0, language: 'zh-CN', call: 'ring' })).toEqual({ title: '有人呼叫你', body: '' })
+    expect(wordsOf({ ...ring, call: 'missed', title: 'Ada' }).title).toBe('Missed call from Ada')
+    expect(wordsOf({ ...ring, title: 'Ada' })).toEqual({ title: 'Ada is calling with video', body: '' })
+  })
+
+  it('of a call that rings no more takes the ring away and shows nothing', async () => {
+    const { scope, shown } = world()
+    const close = vi.fn()
+    const getNotifications = vi.fn(async () => [{ close }])
+    await pushed({ ...scope, registration: { ...scope.registration, getNotifications } }, { url: '/calls/cl_1', tag: 'call:cl_1', badge: 0, language: 'en', call: 'over' })
+    expect(getNotifications).toHaveBeenCalledWith({ tag: 'call:cl_1' })
+    expect(close).toHaveBeenCalled()
+    expect(shown).toEqual([])
+  })
+
+  it('of a call opens its page, which is told of a decline and joins nothing', async () => {
+    const { scope, opened } = world()
+    await clicked(scope, { url: '/calls/cl_1' }, 'answer')
+    await clicked(scope, { url: '/calls/cl_1' }, 'decline')
+    await clicked(scope, { url: '/chats/c_1' }, 'decline')
+    expect(opened.map((url) => url.slice(url.indexOf('/', 8)))).toEqual(['/calls/cl_1', '/calls/cl_1?decline=1', '/chats/c_1'])
+  })
+
   it('is shown under the tag of its conversation while nobody looks', async () => {
     const { scope, shown, setAppBadge } = world([{ visibilityState: 'hidden' }])
     await pushed(scope, { ...CONTENT, title: 'Ada', body: 'Hello' })

@@ -45,7 +45,7 @@ def transforms(session: Session, *, outbound: bool) -> tuple[Transform, Transfor
             length[0] = size
             # `session` is named so that the handle lives as long as this function.
             error: int = function(session._srtp[0], buffer, length)
-            return error or view[0 : length[0]]  # type: ignore[no-any-return]
+            return error or view[0 : length[0]]
 
         return apply
 

@@ -34,8 +34,8 @@ class _Iovec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class _Header(ctypes.Structure):
-    """`struct mmsghdr` of Linux."""
+class _Message(ctypes.Structure):
+    """`struct msghdr` of Linux."""
 
     _fields_ = (
         ("name", ctypes.c_void_p),
@@ -45,8 +45,14 @@ class _Header(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
-        ("length", ctypes.c_uint),
     )
+
+
+class _Header(ctypes.Structure):
+    """`struct mmsghdr` of Linux."""
+
+    _anonymous_ = ("message",)
+    _fields_ = (("message", _Message), ("length", ctypes.c_uint))
 
 
 class _Slots:

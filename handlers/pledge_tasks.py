@@ -32,12 +32,19 @@ async def report_task(call: Call, id: PledgeId, n: TaskNumber, body: Report) -> 
     return await _seen(call, await call.services.supervision.judging.report(call.principal.id, id, n, body))
 
 
-@operation("POST", "/pledges/{id}/tasks/{n}/stamps", allow=IN_PERSON, tag=TAG, errors=ON_JUDGING)
+@operation(
+    "POST",
+    "/pledges/{id}/tasks/{n}/stamps",
+    allow=IN_PERSON,
+    tag=TAG,
+    errors=(*ON_JUDGING, Code.LOCATION_ALONE),
+)
 async def stamp_task(call: Call, id: PledgeId, n: TaskNumber, body: Stamp) -> PledgeView:
     """Judge a task, as a supervisor: done, not done, or no opinion.
 
     Given once and never changed. Done counts by when it was done, not by when it is stamped; not done can be said when
-    it cannot be done in time any more. What the others have said is told when the vote has closed.
+    it cannot be done in time any more. What the others have said is told when the vote has closed. `location_alone`
+    where the owner has shown nothing but where they were: say, or show, what else you know.
     """
     return await _seen(call, await call.services.supervision.judging.stamp(call.principal.id, id, n, body))
 

@@ -46,6 +46,12 @@ class Code(StrEnum):
     WRONG_FACTOR = "wrong_factor"
     COOLING = "cooling"
     MONEY_LEFT = "money_left"
+    NOT_LIVE = "not_live"
+    NONCE_USED = "nonce_used"
+    NONCE_STALE = "nonce_stale"
+    PICTURE_REUSED = "picture_reused"
+    BAD_PICTURE = "bad_picture"
+    LOCATION_ALONE = "location_alone"
     TOO_OFTEN = "too_often"
     TRY_LATER = "try_later"
     UNAVAILABLE = "unavailable"
@@ -87,6 +93,12 @@ CODES: dict[Code, tuple[int, str]] = {
     Code.WRONG_FACTOR: (401, "This code or passkey is not the right one."),
     Code.COOLING: (409, "This account was changed lately. Money goes there after a waiting period."),
     Code.MONEY_LEFT: (409, "There is money in the wallet, or on its way to it or out of it. Settle that first."),
+    Code.NOT_LIVE: (409, "This picture was not taken just now with the camera here."),
+    Code.NONCE_USED: (409, "A picture was taken with this code already. Take another one."),
+    Code.NONCE_STALE: (409, "The time for this picture was over. Take another one."),
+    Code.PICTURE_REUSED: (409, "This picture was shown before. Take another one, from another angle."),
+    Code.BAD_PICTURE: (400, "This is no whole JPEG picture of a size that is taken here."),
+    Code.LOCATION_ALONE: (409, "A location alone decides nothing. Say what else you know."),
     Code.TOO_OFTEN: (429, "Too often. Wait a moment and try again."),
     Code.TRY_LATER: (503, "The server is busy. Your message is not lost: send it again with the same id."),
     Code.UNAVAILABLE: (503, "This part of the server is not available at the moment."),

@@ -47,6 +47,8 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     #: signs pictures (C2PA); its certificate comes from the local authority
     picture_key: bytes
     picture_cert: bytes
+    #: certificates of authorities that were replaced, one after the other: what they have signed stays verifiable
+    former_authorities: bytes = b""
     #: of the user `vouch` in the embedded database
     database_password: str
     #: the platform for play money: our key there, what signs its notices, what opens its tester's console
@@ -155,6 +157,7 @@ def load_keys(directory: Path, at: datetime | None = None) -> Keys:
             ca_cert=content["ca_cert"],
             picture_key=content["picture_key"],
             picture_cert=content["picture_cert"],
+            former_authorities=_read(directory / FORMER_AUTHORITY) if (directory / FORMER_AUTHORITY).exists() else b"",
             database_password=content["database_password"].decode("ascii").strip(),
             sandbox_key=content["sandbox_key"].decode("ascii").strip(),
             sandbox_webhook=content["sandbox_webhook"].decode("ascii").strip(),

@@ -41,6 +41,8 @@ from server.payments import providers
 from server.payments.service import Payments
 from server.people.inbox import inbox_kind
 from server.people.service import People
+from server.proofs.neighbours import Neighbours as AroundProofs
+from server.proofs.service import Proofs
 from server.realtime import roll_call
 from server.realtime.allowance import SendAllowance
 from server.realtime.bus import RedisBus
@@ -133,6 +135,7 @@ class Services:
         self.wallet: Wallet
         self.finance: Finance
         self.supervision: Supervision
+        self.proofs: Proofs
 
     async def start(self) -> None:
         """Connects, checks that the secrets fit, makes indexes, starts the hub. Raises StartupError."""
@@ -156,6 +159,7 @@ class Services:
         await self.guardians.start()
         await self.wallet.start()
         await self.supervision.start()
+        await self.proofs.start()
         await self.outbox.start(self.hub.append)
         await self.payments.start()
         await self.finance.start()
@@ -277,6 +281,7 @@ class Services:
         self.wallet = self._wallet()
         self.finance = self._finance(audit)
         self.supervision = self._supervision(audit)
+        self.proofs = self._proofs()
         self.administration = self._administration(audit)
         self.people.on_sessions_end(self.notifications.on_sessions_end)
         self.people.on_delete(self.notifications.on_delete)
@@ -299,6 +304,7 @@ class Services:
         self.conversations.erase_also(self.supervision.threads.erased)
         self.people.on_delete(self.conversations.on_delete)
         self.people.on_delete(self.media.on_delete)
+        self.people.on_delete(self.proofs.on_delete)
         self.followers.add(self.media)
         hub.eraser.on_scrub(self.media.on_scrub)
 
@@ -358,6 +364,22 @@ class Services:
             secret=self.keys.digest,
         )
         return Supervision(near)
+
+    def _proofs(self) -> Proofs:
+        near = AroundProofs(
+            store=self.store,
+            clock=self.clock,
+            limits=self.limits,
+            people=self.people,
+            pledges=self.supervision.changes,
+            exhibits=self.supervision.exhibits,
+            making=self.media.making,
+            keeping=self.media.keeping,
+            contents=self.media,
+            keys=self.keys,
+        )
+        proofs = self.supervision.evidence.proofs = Proofs(near)
+        return proofs
 
     def _administration(self, audit: AuditTrail) -> Administration:
         users = UserService(

@@ -31,6 +31,7 @@ from server.people.browsers import BrowsersRepo
 from server.people.factor_repo import FactorsRepo, ProofsRepo
 from server.people.phones import PhoneVault
 from server.people.repo import GrantsRepo, PairsRepo, PeopleRepo, SessionsRepo
+from server.proofs.repo import ProofsRepo as LiveProofsRepo
 from server.realtime import roll_call
 from server.realtime.bus import RedisBus
 from server.realtime.entries import EntryLog
@@ -145,6 +146,7 @@ async def wanted_indexes(uri: str, name: str) -> dict[str, set[tuple[tuple[str, 
         WardsRepo(noted),
         PledgesRepo(noted),
         EvidenceRepo(noted),
+        LiveProofsRepo(noted),
         DeskRepo(noted),
         MeetingsRepo(noted),
         RequestsRepo(noted),

@@ -21,6 +21,7 @@ from server.media import metrics, rules
 from server.media.blobs import DatabaseBlobs
 from server.media.janitor import Janitor
 from server.media.keeping import Keeping
+from server.media.making import Making
 from server.media.model import ID_LENGTH, Media, MediaKind, Upload, Variant
 from server.media.processing import UNSENT, Processing
 from server.media.repo import MediaRepo
@@ -53,7 +54,8 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class MediaService:
-    """`uploads` is for the HTTP edge, `keeping` for evidence; the methods for both and for conversations."""
+    """`uploads` is for the HTTP edge, `keeping` for evidence, `making` for what the server itself has made; the
+    methods for both and for conversations."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class MediaService:
         self._background = Background()
         self.workshop = workshop or Workshop()
         self.keeping = Keeping(store, clock)
+        self.making = Making(store, clock, quota)
         self.uploads = Uploads(store, self._repo, clock, quota, scratch.parent, channels)
         self.processing = Processing(
             store, self._repo, self._blobs, self.workshop, clock, self._scratch.path, node, other_nodes
@@ -161,7 +164,16 @@ class MediaService:
 
     async def open(self, principal: Principal, id: str, variant: Variant) -> Content:
         """Raises `not_found` for who may not read it, as for what does not exist."""
-        row = await self._readable(principal, id)
+        return self._content(await self._readable(principal, id), variant)
+
+    async def content(self, id: str, variant: Variant) -> Content:
+        """For a domain that decides by itself who may read it. Raises `not_found` for what does not exist."""
+        row = await self._repo.media(id)
+        if row is None:
+            raise VouchError(Code.NOT_FOUND)
+        return self._content(row, variant)
+
+    def _content(self, row: MediaRow, variant: Variant) -> Content:
         part: Part | None = row.parts.get(variant)
         if part is None:
             raise VouchError(Code.NOT_FOUND)

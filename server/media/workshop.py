@@ -69,7 +69,7 @@ class Workshop:
         async with self._spawning:
             if self._spare is None or self._spare.returncode is not None:
                 with suppress(OSError):  # whoever needs it says so
-                    self._spare = await _spawn()
+                    self._spare = await spawn()
 
     async def make(self, name: str, kind: MediaKind, source: Path, into: Path, seconds: int) -> Made:
         """Waits for its turn and makes the thing ready. Raises Refusal, Lost. `name` is for `end`."""
@@ -92,7 +92,7 @@ class Workshop:
                 raise Refusal(FaultCode.TOO_MUCH_WORK) from None
             finally:
                 del self._running[name]
-                await _end(process)
+                await end(process)
 
     @property
     def running(self) -> dict[str, int]:
@@ -111,20 +111,21 @@ class Workshop:
 
     async def stop(self) -> None:
         if self._spare is not None:
-            await _end(self._spare)
+            await end(self._spare)
 
     async def _worker(self) -> asyncio.subprocess.Process:
         async with self._spawning:
             spare, self._spare = self._spare, None
-        return spare if spare is not None and spare.returncode is None else await _spawn()
+        return spare if spare is not None and spare.returncode is None else await spawn()
 
 
-async def _spawn() -> asyncio.subprocess.Process:
+async def spawn(module: str = "server.media.worker") -> asyncio.subprocess.Process:
+    """A worker that waits for its order: it sees no settings, and no secrets but those in the order."""
     environ = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "server.media.worker",
+        module,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -169,7 +170,7 @@ def _kill(process: asyncio.subprocess.Process) -> None:
         process.kill()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         _kill(process)
     await process.wait()

@@ -23,7 +23,7 @@ from server.store import Duplicate, Store, Tx
 from server.supervision.changes import Also, Stale
 from server.supervision.evidence_repo import EvidenceRepo
 from server.supervision.model import Evidence, EvidenceEnd, EvidenceKind, Pledge
-from server.supervision.neighbours import Things
+from server.supervision.neighbours import NoProofs, Proofs, Things
 from server.supervision.rules import evidence as rules
 from server.supervision.rules.change import Change, turned
 
@@ -59,6 +59,7 @@ class EvidenceLog:
         self._media = media
         self._clock = clock
         self._key = rules.evidence_key(secret)
+        self.proofs: Proofs = NoProofs()
 
     async def prepare(
         self,
@@ -70,9 +71,14 @@ class EvidenceLog:
         media: Sequence[str] = (),
         kind: EvidenceKind | None = None,
         facts: dict[str, str] | None = None,
+        digests: Sequence[str] = (),
     ) -> Exhibit:
-        """Raises `bad_request` (`media`) for what the person has not uploaded for this pledge, or has sent before."""
+        """`digests` are those of what is no media. Raises `bad_request` (`media`) for what the person has not uploaded
+        for this pledge, or has sent before."""
         offered = await self._media.offered(person, pledge, media)
+        if live := await self.proofs.of_media(media):
+            kind = kind or EvidenceKind.PHOTO
+            facts = {rules.PROOFS: " ".join(live[id] for id in media if id in live), **(facts or {})}
         return Exhibit(
             id=new_id("e"),
             pledge=pledge,
@@ -81,7 +87,7 @@ class EvidenceLog:
             task=task,
             words=words.strip(),
             media=tuple(one.media for one in offered),
-            digests=tuple(one.digest for one in offered),
+            digests=(*(one.digest for one in offered), *digests),
             facts=facts or {},
         )
 

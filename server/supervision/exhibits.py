@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from server.clock import to_ms
 from server.errors import Code, VouchError
+from server.proofs.model import Proof
 from server.supervision.changes import Changes
-from server.supervision.evidence import EvidenceLog
-from server.supervision.model import EvidenceKind
+from server.supervision.evidence import EvidenceLog, Exhibit
+from server.supervision.model import Evidence, EvidenceKind, Pledge
 from server.supervision.neighbours import Limits, People, Things
 from server.supervision.rules import evidence as rules
 from server.supervision.rules import thread
+from server.supervision.rules.change import Change
 from server.supervision.views import AddEvidence, EvidenceList, EvidenceView
 
 #: what repeats votes and rulings is told elsewhere
-_SHOWN = frozenset({EvidenceKind.WORDS, EvidenceKind.MEDIA, EvidenceKind.MEETING})
+_SHOWN = frozenset(EvidenceKind) - {EvidenceKind.VERDICT, EvidenceKind.RULING}
 
 
 class Exhibits:
@@ -34,6 +38,7 @@ class Exhibits:
         shown = [row for row in rows if row.kind in _SHOWN and row.id not in hidden]
         cards = await self._people.cards({row.by for row in shown})
         facts = await self._things.facts([id for row in shown for id in row.media])
+        proofs = {proof.id: proof for proof in await self._log.proofs.views(_proofs(*shown))}
         views = [
             EvidenceView(
                 id=row.id,
@@ -44,6 +49,7 @@ class Exhibits:
                 task=row.task,
                 words=row.words,
                 media=[facts[id] for id in row.media if id in facts],
+                proofs=[proofs[id] for id in _proofs(row) if id in proofs],
                 hash=row.hash,
             )
             for row in shown
@@ -60,9 +66,30 @@ class Exhibits:
         if not body.words.strip() and not body.media:
             raise VouchError(Code.BAD_REQUEST, "Say or show something.", field="words")
         exhibit = await self._log.prepare(person, id, task=body.task, words=body.words, media=body.media)
-        await self._changes.apply(
-            id,
-            lambda pledge, now: rules.added(pledge, person, body.task, now, exhibit.words, exhibit.media, exhibit.id),
-            self._log.keeping(exhibit),
-        )
+        await self._add(exhibit)
         return await self.of(person, id)
+
+    async def prove(self, proof: Proof) -> None:
+        """Adds a proof at once, by itself: a place, or what was seen in a call. Raises what `add` raises."""
+        exhibit = await self._log.prepare(
+            proof.by,
+            proof.pledge,
+            task=proof.task,
+            media=[proof.media] if proof.media else (),
+            kind=EvidenceKind.PHOTO if proof.media else EvidenceKind.LOCATION,
+            facts={rules.PROOFS: proof.id},
+            digests=() if proof.media else (proof.sha256,),
+        )
+        await self._add(exhibit)
+
+    async def _add(self, exhibit: Exhibit) -> None:
+        def rule(pledge: Pledge, now: datetime) -> Change:
+            said = (exhibit.words, exhibit.media, exhibit.id, exhibit.kind)
+            return rules.added(pledge, exhibit.by, exhibit.task, now, *said)
+
+        await self._changes.apply(exhibit.pledge, rule, self._log.keeping(exhibit))
+
+
+def _proofs(*rows: Evidence) -> list[str]:
+    """The proofs that rows name."""
+    return [id for row in rows for id in row.facts.get(rules.PROOFS, "").split()]

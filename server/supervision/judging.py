@@ -13,7 +13,7 @@ from server.clock import Clock, from_ms
 from server.supervision.changes import Changes
 from server.supervision.evidence import EvidenceLog, Exhibit
 from server.supervision.model import Pledge
-from server.supervision.rules import checks, seats, tasks
+from server.supervision.rules import checks, grounds, seats, tasks
 from server.supervision.rules.change import Attached, Change
 from server.supervision.suspicions import Suspicions
 from server.supervision.views import Admit, CheckAnswer, Report, Stamp
@@ -57,7 +57,8 @@ class Judging:
     # ── Supervisors ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def stamp(self, me: str, id: str, n: int, body: Stamp) -> Pledge:
-        """Raises `already`, `closed`, `conflict` when it is too early for this verdict, `bad_request`."""
+        """Raises `already`, `closed`, `conflict` when it is too early for this verdict, `bad_request`, `location_alone`
+        where there is nothing else to go by."""
         done_at = None if body.done_at is None else from_ms(body.done_at)
 
         found = await self._suspicions.about(await self._changes.get(id), [me])
@@ -66,6 +67,10 @@ class Judging:
             change = tasks.stamp(pledge, me, n, body.verdict, now, done_at=done_at, attached=attached)
             return change.then(Change(seats.suspect(change.pledge, found)))
 
+        pledge = await self._changes.get(id)
+        act(pledge, self._clock.now(), Attached())
+        rows = await self._log.repo.of(id)
+        grounds.check(body.verdict, body.words, body.media, alone=grounds.location_alone(rows, pledge.owner, n))
         return await self._act(me, id, n, act, body.words, body.media)
 
     async def ask(self, me: str, id: str, n: int) -> Pledge:

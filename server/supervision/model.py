@@ -277,11 +277,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvidenceKind(StrEnum):
-    """`words` and `media` come from people, `meeting` is attested by two phones (R-17). `verdict` and `ruling` repeat
-    what supervisors and reviewers have decided, so that it cannot be changed unseen."""
+    """`words` and `media` come from people; `photo` shows a live photo at least (R-14), `location` says where
+    somebody was (R-16), a signal only. `meeting` is attested by two phones (R-17). `verdict` and `ruling` repeat what
+    supervisors and reviewers have decided, so that it cannot be changed unseen."""
 
     WORDS = "words"
     MEDIA = "media"
+    PHOTO = "photo"
+    LOCATION = "location"
     MEETING = "meeting"
     VERDICT = "verdict"
     RULING = "ruling"

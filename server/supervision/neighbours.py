@@ -15,6 +15,7 @@ from server.money.model import Account, Currency, Hold, Share, Transfer
 from server.payments.model import Order
 from server.people.model import Age, Language, PersonCard
 from server.principals import Grant, Role
+from server.proofs.model import ProofView
 from server.store import Store, Tx
 from server.wallet.model import Payment, Standing, TopUp
 
@@ -116,6 +117,24 @@ class Things(Protocol):
     async def keep(self, tx: Tx, ids: Sequence[str], keeper: str) -> None: ...
 
     async def facts(self, ids: Sequence[str]) -> dict[str, Media]: ...
+
+
+class Proofs(Protocol):
+    """Live pictures and places, which evidence names."""
+
+    async def of_media(self, ids: Sequence[str]) -> dict[str, str]: ...
+
+    async def views(self, ids: Sequence[str]) -> list[ProofView]: ...
+
+
+class NoProofs:
+    """Until they are there."""
+
+    async def of_media(self, ids: Sequence[str]) -> dict[str, str]:
+        return {}
+
+    async def views(self, ids: Sequence[str]) -> list[ProofView]:
+        return []
 
 
 class Trail(Protocol):

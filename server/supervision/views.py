@@ -11,6 +11,7 @@ from server.media.model import Media
 from server.money.model import Amount, Currency
 from server.payments.model import OrderId
 from server.people.model import Millis, PersonCard, PersonId
+from server.proofs.model import ProofView
 from server.supervision.model import (
     CaseKind,
     CheckState,
@@ -384,7 +385,8 @@ class AddEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 class EvidenceView(msgspec.Struct, frozen=True, kw_only=True):
     """`n` is its number in the pledge's chain, which holds verdicts too. What a stamp came with is not told before the
-    vote has closed. Of accounts that were deleted `by` is null, and `media` are gone."""
+    vote has closed. `proofs` are the live pictures among `media`, and places. Of accounts that were deleted `by` is
+    null, and `media` and places are gone."""
 
     id: str
     n: int
@@ -394,6 +396,7 @@ class EvidenceView(msgspec.Struct, frozen=True, kw_only=True):
     task: int
     words: str
     media: list[Media]
+    proofs: list[ProofView]
     hash: str
 
 

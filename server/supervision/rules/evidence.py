@@ -23,6 +23,8 @@ from server.supervision.model import Evidence, EvidenceEnd, EvidenceKind, Pledge
 from server.supervision.rules.change import Change, Line, What, concerned, tell
 from server.supervision.words import EvidenceAdded
 
+#: the fact that names the proofs of a row, by their ids
+PROOFS = "proofs"
 #: rows of one pledge, verdicts among them, from which on people add no more
 EVIDENCE_MOST = 1_000
 _OPEN = frozenset({PledgeState.ACTIVE, PledgeState.UNDER_REVIEW, PledgeState.CHALLENGE_WINDOW, PledgeState.DISPUTED})
@@ -143,7 +145,16 @@ def may_add(pledge: Pledge, person: str, now: datetime) -> bool:
     return pledge.state is not PledgeState.DISPUTED or pledge.case is None or now <= pledge.case.evidence_until
 
 
-def added(pledge: Pledge, person: str, task: int, now: datetime, words: str, media: Sequence[Media], id: str) -> Change:
+def added(
+    pledge: Pledge,
+    person: str,
+    task: int,
+    now: datetime,
+    words: str,
+    media: Sequence[Media],
+    id: str,
+    kind: EvidenceKind | None = None,
+) -> Change:
     """Somebody adds evidence to a task (0: to the whole). Raises `not_found` for who is no part of it, `closed` when
     its time is over or has not come, `bad_request` (`task`), `limit_reached`."""
     if person not in concerned(pledge):
@@ -154,7 +165,7 @@ def added(pledge: Pledge, person: str, task: int, now: datetime, words: str, med
         raise VouchError(Code.BAD_REQUEST, "There is no such task.", field="task")
     if pledge.evidence.n >= EVIDENCE_MOST:
         raise VouchError(Code.LIMIT_REACHED)
-    kind = EvidenceKind.MEDIA if media else EvidenceKind.WORDS
+    kind = kind or (EvidenceKind.MEDIA if media else EvidenceKind.WORDS)
     body = msgspec.to_builtins(EvidenceAdded(id, kind, task, words, list(media)))
     reviewer = pledge.case.reviewer if pledge.case else None
     people = [*concerned(pledge), *([reviewer] if reviewer else [])]

@@ -42,7 +42,10 @@ async def test_what_is_sealed_is_what_was_taken_with_the_watermark(booth: Booth,
     other = drawing.marked(opened(came).convert("RGB"), rules.lines_of("Emma", title, 1, "nx_" + "z" * 20, clock.at))
     slip = (0, scene().height, 500, sealed.height)
     apart = ImageChops.difference(sealed.crop(slip), other.crop(slip))
-    assert max(ImageStat.Stat(apart).mean) > max(ImageStat.Stat(ImageChops.difference(sealed.crop(slip), expected.crop(slip))).mean) * 2
+    assert (
+        max(ImageStat.Stat(apart).mean)
+        > max(ImageStat.Stat(ImageChops.difference(sealed.crop(slip), expected.crop(slip))).mean) * 2
+    )
     assert proof.sha256 == sha256(await booth.file(proof)).hexdigest()
 
 
@@ -105,7 +108,12 @@ async def test_a_picture_that_was_shown_before_is_refused(booth: Booth) -> None:
     """The same file, the same encoded anew, smaller, or lighter; and the sealed picture itself."""
     proof = await booth.take(shot(5))
     small = scene(5).resize((640, 480))
-    for again in (shot(5), jpeg(scene(5), quality=60), jpeg(small), jpeg(scene(5).point(lambda value: min(255, value + 12)))):
+    for again in (
+        shot(5),
+        jpeg(scene(5), quality=60),
+        jpeg(small),
+        jpeg(scene(5).point(lambda value: min(255, value + 12))),
+    ):
         await refused(Code.PICTURE_REUSED, booth.take(again))
     await refused(Code.NOT_LIVE, booth.take(await booth.file(proof)))
 
@@ -180,7 +188,9 @@ async def test_snapshots_enter_the_chain_at_once_and_once(booth: Booth) -> None:
 
 async def test_a_snapshot_without_a_promise_is_for_the_two(booth: Booth) -> None:
     picture = scene(12)
-    proof = await booth.proofs.from_picture(picture.tobytes(), *picture.size, person=booth.emma, by=booth.tom, call="cl_1")
+    proof = await booth.proofs.from_picture(
+        picture.tobytes(), *picture.size, person=booth.emma, by=booth.tom, call="cl_1"
+    )
     for one in (booth.emma, booth.tom):
         assert (await booth.proofs.get(one, proof.id)).call == "cl_1"
         assert (await booth.proofs.picture(one, proof.id)).size > 0

@@ -11,7 +11,6 @@ from server.errors import Code, VouchError
 from server.keys import Keys, load_keys
 from server.proofs.model import VerifyState
 from server.proofs.studio import Studio
-from tests.conftest import DataDirectory
 from tests.proofs.conftest import Booth
 from tests.proofs.scenes import jpeg, opened, scene, shot
 from tests.supervision.conftest import StageClock
@@ -53,7 +52,9 @@ async def test_cut_lengthened_and_encoded_anew(booth: Booth) -> None:
         assert (await booth.proofs.verify(STRANGER, "192.0.2.1", foreign)).state is VerifyState.UNKNOWN
 
 
-async def test_another_installations_signature_is_not_ours(booth: Booth, tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_another_installations_signature_is_not_ours(
+    booth: Booth, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Even when it names a proof of ours: the key is another one."""
     proof = await booth.take()
     others = load_keys(tmp_path_factory.mktemp("other") / "secrets")
@@ -109,7 +110,7 @@ async def test_a_worker_that_takes_too_long_is_ended(booth: Booth, monkeypatch: 
     assert fault.value.code is Code.UNAVAILABLE
 
 
-def test_secrets_keep_the_former_authority(data_dir: DataDirectory, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_secrets_keep_the_former_authority(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("former") / "secrets"
     before = load_keys(directory)
     assert before.former_authorities == b""

@@ -57,7 +57,7 @@ def check(data: bytes, authorities: str) -> tuple[bool, str]:
     except c2pa.C2paError:
         return False, _named(data)
     active = said.get("manifests", {}).get(said.get("active_manifest", ""), {})
-    facts = next((one["data"] for one in active.get("assertions", ()) if one.get("label") == LABEL), {})
+    facts: object = next((one["data"] for one in active.get("assertions", ()) if one.get("label") == LABEL), {})
     proof = str(facts.get("proof", "")) if isinstance(facts, dict) else ""
     return said.get("validation_state") == "Trusted" and bool(proof), proof or _named(data)
 

@@ -81,6 +81,11 @@ export async function file(path: string): Promise<Blob> {
   throw fault
 }
 
+/** A file to be looked at, as raw bytes of this type. */
+export async function post<T>(path: string, file: Blob, type: string): Promise<T> {
+  return (await ask('POST', path, file, type, PATIENCE_UPLOAD)) as T
+}
+
 /** Sends a piece of a file; `moved` hears how many bytes have left, which `fetch` cannot tell. */
 export async function sendPiece<T>(path: string, piece: Blob, moved: (bytes: number) => void, signal: AbortSignal): Promise<T> {
   if (xsrfToken(document.cookie) === null) await answerOf('GET', GREETING, null, null, PATIENCE)

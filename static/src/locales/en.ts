@@ -13,6 +13,7 @@ import pledgeDesk from './en/pledge-desk'
 import pledgeNews from './en/pledge-news'
 import pledgeThread from './en/pledge-thread'
 import pledges from './en/pledges'
+import proofs from './en/proofs'
 import record from './en/record'
 import search from './en/search'
 import safety from './en/safety'
@@ -33,6 +34,7 @@ const en = {
   pledgeNews,
   pledgeThread,
   pledgeDesk,
+  proofs,
   record,
   shell,
   wallet,

@@ -13,6 +13,7 @@ import pledgeDesk from './zh-CN/pledge-desk'
 import pledgeNews from './zh-CN/pledge-news'
 import pledgeThread from './zh-CN/pledge-thread'
 import pledges from './zh-CN/pledges'
+import proofs from './zh-CN/proofs'
 import record from './zh-CN/record'
 import search from './zh-CN/search'
 import safety from './zh-CN/safety'
@@ -32,6 +33,7 @@ const zhCN: Messages = {
   pledgeNews,
   pledgeThread,
   pledgeDesk,
+  proofs,
   record,
   shell,
   wallet,

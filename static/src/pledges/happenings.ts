@@ -70,8 +70,8 @@ function toldBy(item: NoticeItem, words: HappeningWords): Part | null {
       return ofCase(body as CaseTold, item.by, words)
     case 'evidence': {
       const { kind, task = 0, words: quote = '', media = [], evidence } = body as EvidenceAdded
-      const key = kind === 'meeting' || kind === 'media' ? kind : 'words'
-      return { sentence: words.t(`pledgeThread.evidence.${key}`, { name: words.name(item.by) }), tone: key === 'meeting' ? 'seal' : 'plain', task, quote, media, evidence: [evidence] }
+      const key = kind === 'verdict' || kind === 'ruling' ? 'words' : kind
+      return { sentence: words.t(`pledgeThread.evidence.${key}`, { name: words.name(item.by) }), tone: key === 'meeting' || key === 'photo' ? 'seal' : 'plain', task, quote, media, evidence: [evidence] }
     }
     default:
       return null

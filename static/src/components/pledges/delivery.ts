@@ -1,13 +1,14 @@
 /** Pictures and files that go with what one says of a pledge: chosen in a tray, and on the server before it is said. */
 
 import type { Media } from '@vouch/realtime'
-import { computed, onBeforeUnmount, ref, type ComputedRef } from 'vue'
+import { computed, onBeforeUnmount, ref, shallowRef, type ComputedRef, type ShallowRef } from 'vue'
 
 import { api } from '../../api'
 import { Fault, faultCode } from '../../api/fault'
 import { carry, type Surroundings } from '../../chat/courier'
 import { courseOf, shareOf } from '../../chat/upload'
 import { reasonOf } from '../../media/reasons'
+import type { ProofView } from '../../proofs/types'
 import { useTrays } from '../../stores/trays'
 
 /** One of them cannot be sent; the message is a sentence. */
@@ -18,6 +19,9 @@ export class Undelivered extends Error {
 export interface Delivery {
   /** Where the tray keeps them. */
   readonly place: string
+  readonly pledge: string
+  /** Live photos: sealed already, and so on the server. */
+  readonly live: ShallowRef<readonly ProofView[]>
   readonly count: ComputedRef<number>
   /** 0 … 1 while they are on their way, else null. */
   readonly share: ComputedRef<number | null>
@@ -64,6 +68,7 @@ export function useDelivery(pledge: () => string, what: () => string): Delivery 
   const sending = ref(false)
   const place = computed(() => `pledge.${pledge()}.${what()}`)
   const picks = computed(() => trays.of(place.value))
+  const live = shallowRef<readonly ProofView[]>([])
 
   onBeforeUnmount(() => life.abort())
 
@@ -98,18 +103,23 @@ export function useDelivery(pledge: () => string, what: () => string): Delivery 
     get place() {
       return place.value
     },
-    count: computed(() => picks.value.length),
+    get pledge() {
+      return pledge()
+    },
+    live,
+    count: computed(() => picks.value.length + live.value.length),
     share: computed(() => {
       if (!sending.value) return null
       const all = [...sizes.value.values()]
       const whole = all.reduce((sum, { size }) => sum + size, 0)
       return whole === 0 ? 0 : all.reduce((sum, { moved }) => sum + moved, 0) / whole
     }),
-    send: async () => (await carryAll()).map((media) => media.id),
+    send: async () => [...live.value.flatMap(({ media }) => media ?? []), ...(await carryAll()).map((media) => media.id)],
     carry: carryAll,
     clear() {
       for (const { chosen } of trays.of(place.value)) trays.remove(place.value, chosen.id)
       there.clear()
+      live.value = []
     },
   }
 }

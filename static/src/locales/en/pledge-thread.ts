@@ -74,5 +74,5 @@ export default {
     ruled: { kept: 'The reviewer decided: kept', failed: 'The reviewer decided: not kept', void: 'The reviewer decided: nobody can say. All goes back to who paid' },
     lapsed: 'Nobody decided in time. All goes back to who paid.',
   },
-  evidence: { words: '{name} added evidence.', media: '{name} added evidence.', meeting: '{name} and the other side met in person.' },
+  evidence: { words: '{name} added evidence.', media: '{name} added evidence.', meeting: '{name} and the other side met in person.', photo: '{name} added a live photo.', location: '{name} said where they are.' },
 } as const

@@ -73,5 +73,5 @@ export default {
     ruled: { kept: '复核决定：做到了', failed: '复核决定：没做到', void: '复核决定：无法判断，钱全部退给付款人' },
     lapsed: '没有人按时决定，钱全部退给付款人。',
   },
-  evidence: { words: '{name} 补充了证据。', media: '{name} 补充了证据。', meeting: '{name} 和对方当面见过。' },
+  evidence: { words: '{name} 补充了证据。', media: '{name} 补充了证据。', meeting: '{name} 和对方当面见过。', photo: '{name} 加了一张现场照片。', location: '{name} 说明了自己的位置。' },
 } as const

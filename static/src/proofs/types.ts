@@ -1,0 +1,3 @@
+/** The words of live proofs as they travel. */
+
+export type { NonceView, Place, ProofView, Verified } from '@vouch/realtime/http'

@@ -1,11 +1,12 @@
 /** The areas of the product, for the rail and for the bar of phones; and going back. */
 
 import type { Area } from '@vouch/ui'
-import { Bell, CircleUserRound, Gavel, Handshake, MessageCircle, UsersRound, WalletMinimal } from '@lucide/vue'
+import { Bell, CircleUserRound, Gavel, Handshake, MessageCircle, Phone, UsersRound, WalletMinimal } from '@lucide/vue'
 import { computed, type ComputedRef } from 'vue'
 import { useRoute, useRouter } from 'vue-router'
 
 import { useText } from './i18n'
+import { useCalls } from './stores/calls'
 import { useConversations } from './stores/conversations'
 import { useDuties } from './stores/duties'
 import { useNotices } from './stores/notices'
@@ -21,6 +22,7 @@ export function useAreas(): ComputedRef<readonly Area[]> {
   const people = usePeople()
   const notices = useNotices()
   const pledges = usePledges()
+  const calls = useCalls()
   const duties = useDuties()
   const session = useSession()
   return computed(() => {
@@ -28,8 +30,9 @@ export function useAreas(): ComputedRef<readonly Area[]> {
     return [
       area('chats', t('app.areas.chats'), MessageCircle, conversations.unread, t('common.unread', {}, conversations.unread)),
       area('pledges', t('pledges.area'), Handshake, pledges.waiting, t('pledges.waiting', {}, pledges.waiting)),
-      area('people', t('app.areas.people'), UsersRound, people.requestCount, t('people.requests', {}, people.requestCount)),
+      area('calls', t('callNews.area'), Phone, calls.rings.length, t('callNews.ringing', {}, calls.rings.length)),
       area('inbox', t('notifications.area'), Bell, notices.unread, t('notifications.unread', {}, notices.unread)),
+      area('people', t('app.areas.people'), UsersRound, people.requestCount, t('people.requests', {}, people.requestCount)),
       area('me', t('app.areas.me'), CircleUserRound),
       // Who is under 18 has a guardian for that, and is not reminded of it.
       ...(session.me?.minor ? [] : [area('wallet', t('wallet.area'), WalletMinimal)]),

@@ -9,7 +9,9 @@ declare module 'vue-router' {
     /** Which of the panes a phone shows. */
     pane?: 'list' | 'content' | 'detail'
     /** Which area is marked in the navigation. */
-    area?: 'chats' | 'pledges' | 'people' | 'inbox' | 'wallet' | 'desk' | 'me'
+    area?: 'chats' | 'pledges' | 'calls' | 'people' | 'inbox' | 'wallet' | 'desk' | 'me'
+    /** The content needs the whole width: no list stands beside it. */
+    wide?: boolean
     /** `out`: only for those who are not signed in; `any`: for everybody. */
     who?: 'out' | 'any'
   }
@@ -26,6 +28,9 @@ const StatementPage = (): Promise<unknown> => import('./pages/wallet/StatementPa
 const PledgeMenu = (): Promise<unknown> => import('./pages/pledges/PledgeMenu.vue')
 const PledgePage = (): Promise<unknown> => import('./pages/pledges/PledgePage.vue')
 const PledgeWizard = (): Promise<unknown> => import('./pages/pledges/PledgeWizard.vue')
+
+const CallMenu = (): Promise<unknown> => import('./pages/calls/CallMenu.vue')
+const CallPage = (): Promise<unknown> => import('./pages/calls/CallPage.vue')
 
 const DeskMenu = (): Promise<unknown> => import('./pages/staff/DeskMenu.vue')
 const ReportQueue = (): Promise<unknown> => import('./pages/staff/ReportQueue.vue')
@@ -84,6 +89,8 @@ const inside = [
     props: { default: true },
     meta: { pane: 'content', area: 'pledges' },
   },
+  { path: 'calls', components: { list: CallMenu, default: () => import('./pages/calls/CallsWelcome.vue') }, meta: { pane: 'list', area: 'calls' } },
+  ...['calls/new', 'calls/:id(cl_\\w+)'].map((path) => ({ path, components: { list: CallMenu, default: CallPage }, props: { default: true }, meta: { pane: 'content' as const, area: 'calls' as const, wide: true } })),
   {
     path: 'people',
     components: { list: PeopleList, default: () => import('./pages/PeopleWelcome.vue') },
@@ -252,6 +259,7 @@ export const router = createRouter({
     { path: '/sign-in', component: () => import('./pages/SignInPage.vue'), meta: { who: 'out' } },
     { path: '/register', component: () => import('./pages/RegisterPage.vue'), meta: { who: 'out' } },
     { path: '/look', component: () => import('./pages/LookPage.vue'), meta: { who: 'any' } },
+    { path: '/verify', component: () => import('./pages/VerifyPage.vue'), meta: { who: 'any' } },
     { path: '/receipts/:code', component: () => import('./pages/wallet/ReceiptPage.vue'), props: true, meta: { who: 'any' } },
     { path: '/', component: () => import('./components/AppShell.vue'), children: inside },
     { path: '/:rest(.*)*', component: () => import('./pages/NotFoundPage.vue'), meta: { who: 'any' } },

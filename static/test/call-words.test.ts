@@ -20,9 +20,9 @@ describe('a call in a thread', () => {
   })
 
   it('says how long it was, or why it was not', () => {
-    expect(said('ended', 'u_b', { seconds: 720 })).toBe('Call, 12 min')
+    expect(said('done', 'u_b', { seconds: 720 })).toBe('Call, 12 min')
     expect(said('ended', 'u_b', { seconds: 720, video: true })).toBe('Video call, 12 min')
-    expect(said('running', 'u_a')).toBe('You called. The call is running.')
+    expect(said('started', 'u_a')).toBe('You started a call')
     expect(said('declined', 'u_a')).toBe('You called; the call was declined')
     expect(said('cancelled', 'u_b')).toBe('Ada called and hung up again')
   })

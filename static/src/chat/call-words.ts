@@ -42,10 +42,8 @@ export function callSentence(facts: CallFacts, me: string, nameOf: (id: string) 
   const own = facts.by === me
   const by = own ? '' : nameOf(facts.by)
   switch (facts.state) {
-    case 'ringing':
-      return own ? t('callNews.entry.ringingYou') : t('callNews.entry.ringing', { by })
-    case 'running':
-      return own ? t('callNews.entry.runningYou') : t('callNews.entry.running', { by })
+    case 'started':
+      return own ? t('callNews.entry.startedYou') : t('callNews.entry.started', { by })
     case 'missed':
       if (own) return t('callNews.entry.missedYou')
       return t(facts.missed.length === 0 || facts.missed.includes(me) ? 'callNews.entry.missed' : 'callNews.entry.missedOthers', { by })

@@ -3,7 +3,7 @@
 import type { Entry } from '@vouch/realtime'
 
 /** The kinds that count as unread, and are listed. */
-const KINDS = ['mentioned', 'answered', 'reacted', 'friend_requested', 'friend_accepted', 'conversation_added', 'report_decided', 'moderated', 'factors_changed', 'guardian_changed', 'money_received', 'payment_ended', 'payout_account_changed', 'dispute_decided', 'adjusted', 'pledge_news'] as const
+const KINDS = ['mentioned', 'answered', 'reacted', 'friend_requested', 'friend_accepted', 'conversation_added', 'report_decided', 'moderated', 'factors_changed', 'guardian_changed', 'money_received', 'payment_ended', 'payout_account_changed', 'dispute_decided', 'adjusted', 'pledge_news', 'call_missed'] as const
 
 export type NoticeKind = (typeof KINDS)[number]
 
@@ -19,6 +19,7 @@ export interface Notice {
   /** The message that it is about. */
   readonly message: number | null
   readonly pledge: string | null
+  readonly call: string | null
   /** What was done, and until when it holds (milliseconds); for a second factor what it was called. */
   readonly done: string
   readonly name: string
@@ -73,6 +74,7 @@ export function noticeOf(entry: Entry, me: string): Notice | null {
     conversation: text(body['conversation']) || null,
     message: number(body['seq']),
     pledge: text(body['pledge']) || null,
+    call: text(body['call']) || null,
     done: text(body[entry.kind === 'pledge_news' ? 'what' : 'done']),
     name: text(body['name']),
     until: number(body['until']),
@@ -131,6 +133,8 @@ export function targetOf(notice: Notice): string | null {
       return '/wallet/statement'
     case 'pledge_news':
       return notice.pledge === null ? null : `/pledges/${notice.pledge}`
+    case 'call_missed':
+      return notice.call === null ? null : `/calls/${notice.call}`
     case 'report_decided':
     case 'moderated':
       return null

@@ -29,7 +29,7 @@ export type {
   Report,
   Rule,
   RuleKind,
-  SeatView,
+  ServerSupervisionViewsSeatView as SeatView,
   Share,
   Side,
   Split,

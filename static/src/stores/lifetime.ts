@@ -6,6 +6,7 @@ import { defineStore } from 'pinia'
 import { api } from '../api'
 import { faultCode } from '../api/fault'
 import { router } from '../router'
+import { useCalls } from './calls'
 import { useConnection } from './connection'
 import { useConversations } from './conversations'
 import { useDrafts } from './drafts'
@@ -39,6 +40,7 @@ export const useLifetime = defineStore('lifetime', () => {
   const safety = useSafety()
   const wallet = useWallet()
   const pledges = usePledges()
+  const calls = useCalls()
 
   function loadAll(): void {
     void conversations.load()
@@ -47,6 +49,7 @@ export const useLifetime = defineStore('lifetime', () => {
     wallet.changed()
     safety.changed()
     pledges.stale()
+    calls.stale()
     session.refresh().catch(() => undefined) // an expired sign-in has been told already; the rest is stored
   }
 
@@ -65,6 +68,11 @@ export const useLifetime = defineStore('lifetime', () => {
       case 'profile_changed':
         if (typeof person === 'string' && person !== session.me?.id) people.forgetCard(person)
         else session.refresh().catch(() => undefined)
+        break
+      case 'ring':
+      case 'ring_over':
+      case 'call_changed':
+        calls.told(entry)
         break
       case 'payment_changed':
       case 'payment_ended':
@@ -121,6 +129,7 @@ export const useLifetime = defineStore('lifetime', () => {
     void conversations.load()
     void people.load()
     void pledges.load()
+    calls.begin()
     duties.changed()
   }
 
@@ -139,6 +148,7 @@ export const useLifetime = defineStore('lifetime', () => {
     trays.clear()
     wallet.clear()
     pledges.clear()
+    calls.clear()
     if (erase) new LocalShelf(me.id).erase()
     await Promise.all([unsubscribed, uploads.end(erase), connection.stop(erase)])
   }

@@ -115,6 +115,11 @@ export function placed(tiles: readonly Placed[], wishes: Wishes): Placement {
   const own = tiles.filter((tile) => tile.own && !tile.screen)
   const others = tiles.filter((tile) => !tile.own || tile.screen)
 
+  // Alone, one sees oneself in the corner, and behind it whom it rings at.
+  if (others.length === 0 && own[0]) {
+    places.set(own[0].key, { ...cornerOf(wishes), small: true, corner: true })
+    return { places, page: 0, pages: 1 }
+  }
   // Between two, the other one has the stage, and oneself the corner; the same on a wall of many.
   const cornered = own.length === 1 && others.length > 0 && (wishes.way === 'wall' || tiles.length === 2)
   if (cornered && wishes.pinned !== own[0]?.key) {

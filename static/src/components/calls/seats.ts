@@ -54,15 +54,20 @@ export function linesOf(call: CallView, around: Around): SeatLine[] {
   return lines.toSorted((a, b) => rank(a) - rank(b))
 }
 
+export interface SeatNews {
+  readonly person: string
+  readonly said: 'joined' | 'left' | 'away' | 'back' | 'removed' | 'declined' | 'missed' | 'busy' | 'sharing'
+}
+
 /** What is to be said aloud of a change of seats: who has come, gone, or been lost. One's own is left out. */
-export function seatNews(before: CallView, after: CallView, me: string): { readonly person: string; readonly said: 'joined' | 'left' | 'away' | 'back' | 'removed' | 'declined' | 'missed' | 'busy' | 'sharing' }[] {
+export function seatNews(before: CallView, after: CallView, me: string): SeatNews[] {
   const known = new Map(before.seats.map((seat) => [seat.person, seat]))
-  return after.seats.flatMap((seat) => {
+  return after.seats.flatMap((seat): SeatNews[] => {
     const old = known.get(seat.person)
     if (seat.person === me) return []
-    if (seat.screen && !(old?.screen ?? false) && isInside(seat)) return [{ person: seat.person, said: 'sharing' as const }]
+    if (seat.screen && !(old?.screen ?? false) && isInside(seat)) return [{ person: seat.person, said: 'sharing' }]
     if (old?.state === seat.state || seat.state === 'ringing') return []
-    if (seat.state === 'joined') return [{ person: seat.person, said: old?.state === 'away' ? ('back' as const) : ('joined' as const) }]
+    if (seat.state === 'joined') return [{ person: seat.person, said: old?.state === 'away' ? 'back' : 'joined' }]
     if (seat.state === 'left' && !(old && isInside(old))) return []
     return [{ person: seat.person, said: seat.state }]
   })

@@ -12,10 +12,8 @@ export default {
     watch: 'Call about this promise',
   },
   entry: {
-    running: '{by} called. The call is running.',
-    runningYou: 'You called. The call is running.',
-    ringing: '{by} is calling …',
-    ringingYou: 'You are calling …',
+    started: '{by} started a call',
+    startedYou: 'You started a call',
     done: 'Call, {length}',
     doneVideo: 'Video call, {length}',
     missed: 'You missed a call from {by}',

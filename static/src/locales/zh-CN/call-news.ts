@@ -14,10 +14,8 @@ const callNews: Texts<typeof en> = {
     watch: '就这个约定通话',
   },
   entry: {
-    running: '{by}发起了通话，正在进行。',
-    runningYou: '你发起了通话，正在进行。',
-    ringing: '{by}正在呼叫……',
-    ringingYou: '你正在呼叫……',
+    started: '{by}发起了通话',
+    startedYou: '你发起了通话',
     done: '语音通话，{length}',
     doneVideo: '视频通话，{length}',
     missed: '未接来电：{by}',

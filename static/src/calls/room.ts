@@ -1,0 +1,380 @@
+/** The call that this window is in: joins what one shows, what one sees and what the server says of it. Lives as long as the call, whichever page is shown. */
+
+import type { ChannelHandle } from '@vouch/realtime'
+import { computed, effectScope, ref, shallowReactive, shallowRef, watch, type ComputedRef, type Ref, type ShallowReactive, type ShallowRef } from 'vue'
+
+import { faultCode } from '../api/fault'
+import { api } from './api'
+import { Connecting, type LinkState } from './connecting'
+import { OwnMedia, type Shown } from './media'
+import { Publisher } from './publisher'
+import type { CallView, ChangeSeat, Looked, Phase, Wishes } from './types'
+import { keyOf, Watcher } from './watcher'
+
+export interface Surroundings {
+  readonly me: string
+  follow(id: string, tell: (call: CallView) => void): () => void
+  channel(id: string): ChannelHandle
+  changed(call: CallView): void
+  closed(): void
+}
+
+/** How good a line is: percent of what is lost on it; null: not told yet. */
+export type Losses = ShallowReactive<Map<string, number>>
+
+export interface Room {
+  readonly call: ShallowRef<CallView>
+  readonly phase: ComputedRef<Phase>
+  /** What is shown: the microphone may be open and muted. */
+  readonly voice: Ref<boolean>
+  readonly camera: ComputedRef<boolean>
+  readonly sharing: ComputedRef<boolean>
+  /** Held for as long as a key is. */
+  readonly talking: Ref<boolean>
+  readonly speaking: ShallowRef<ReadonlySet<string>>
+  readonly losses: Losses
+  /** The last device that could not be opened, and why. */
+  readonly trouble: ShallowRef<{ what: Shown; error: unknown } | null>
+  readonly soundBlocked: Ref<boolean>
+  /** Counts the snapshots that others have taken of oneself; the last one's taker. */
+  readonly taken: ShallowRef<{ by: string } | null>
+  streamOf(person: string, track: 'voice' | 'camera' | 'screen'): MediaStream | null
+  look(at: readonly Looked[]): void
+  setVoice(on: boolean): Promise<void>
+  setCamera(on: boolean): Promise<void>
+  setSharing(on: boolean): Promise<void>
+  talk(on: boolean): boolean
+  retry(): void
+  leave(): Promise<void>
+  cancel(): Promise<void>
+  end(): Promise<void>
+  remove(person: string): Promise<void>
+  snapshot(person: string): Promise<void>
+  record(on: boolean): Promise<void>
+  /** Lets go of everything without a word to the server. */
+  close(): void
+}
+
+const INSIDE: ReadonlySet<string> = new Set(['joined', 'away'])
+/** Milliseconds: how often it is looked who speaks; in which changes of what one looks at are told once. */
+const SPEAKING = 250
+const GATHER = 120
+/** A faulty request is asked again after so long. */
+const AGAIN = 2_000
+
+export function openRoom(first: CallView, wishes: Wishes, around: Surroundings): Room {
+  const { me } = around
+  const { id } = first
+  const scope = effectScope(true)
+  const call = shallowRef(first)
+  const voice = ref(false)
+  const talking = ref(false)
+  const speaking = shallowRef<ReadonlySet<string>>(new Set())
+  const losses: Losses = shallowReactive(new Map())
+  const trouble = shallowRef<{ what: Shown; error: unknown } | null>(null)
+  const soundBlocked = ref(false)
+  const taken = shallowRef<{ by: string } | null>(null)
+  const states = shallowReactive({ publish: 'connecting' as LinkState, watch: 'connecting' as LinkState })
+  const everLive = ref(false)
+  const watcher = shallowRef<Watcher | null>(null)
+  let looked: readonly Looked[] = []
+  let over = false
+
+  const ownSeat = (of: CallView) => of.seats.find((seat) => seat.person === me)
+
+  // ── What one shows ──
+
+  const media = scope.run(() => new OwnMedia((what) => void show(what, true).catch(() => undefined), (what) => void lost(what))) as OwnMedia
+  const camera = computed(() => media.camera.value !== null)
+  const sharing = computed(() => media.screen.value !== null)
+  const ownStreams = new Map<MediaStreamTrack, MediaStream>()
+  const ownStream = (track: MediaStreamTrack): MediaStream => ownStreams.get(track) ?? (ownStreams.set(track, new MediaStream([track])), ownStreams.get(track) as MediaStream)
+
+  async function put(): Promise<void> {
+    const link = publisher.link
+    if (!link) return
+    await Promise.all([link.show('voice', media.voice.value), link.show('camera', media.camera.value), link.show('screen', media.screen.value)])
+  }
+
+  function hear(): void {
+    if (media.voice.value) media.voice.value.enabled = voice.value || talking.value
+  }
+
+  let said: ChangeSeat = {}
+  /** The seat says what one shows; said again until the server has heard it. */
+  async function tell(): Promise<void> {
+    if (over) return
+    const now: ChangeSeat = { voice: (voice.value || talking.value) && media.voice.value !== null, camera: camera.value, screen: sharing.value, watching: watched() }
+    const change = Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(said[name as keyof ChangeSeat]))) as ChangeSeat
+    if (Object.keys(change).length === 0) return
+    const before = said
+    said = now
+    try {
+      take(await api.seat(id, change))
+    } catch (error) {
+      said = before
+      if (gone(error)) return
+      later('tell', AGAIN, () => void tell())
+    }
+  }
+
+  async function show(what: Shown, on: boolean): Promise<void> {
+    trouble.value = null
+    try {
+      if (on) await media.open(what)
+      else media.shut(what)
+    } catch (error) {
+      if (over) return
+      trouble.value = { what, error }
+      throw error
+    } finally {
+      if (!over) {
+        hear()
+        await put().catch(() => undefined)
+        later('tell', 0, () => void tell())
+      }
+    }
+  }
+
+  async function setVoice(on: boolean): Promise<void> {
+    if (on && media.voice.value === null) await show('voice', true)
+    voice.value = on
+    hear()
+    later('tell', 0, () => void tell())
+  }
+
+  function lost(what: Shown): void {
+    if (what === 'voice') voice.value = false
+    void put().catch(() => undefined)
+    later('tell', 0, () => void tell())
+  }
+
+  function talk(on: boolean): boolean {
+    if (on && (voice.value || media.voice.value === null)) return false
+    talking.value = on
+    hear()
+    later('tell', 0, () => void tell())
+    return true
+  }
+
+  // ── What one sees ──
+
+  const others = computed(() => call.value.seats.filter((seat) => seat.person !== me && INSIDE.has(seat.state)))
+  /** Those whose pictures one looks at. */
+  const watched = (): string[] => {
+    const inside = new Set(others.value.filter((seat) => seat.camera || seat.screen).map((seat) => seat.person))
+    return [...new Set(looked.map((each) => each.person))].filter((person) => inside.has(person)).toSorted()
+  }
+  let viewed = ''
+
+  async function sendView(): Promise<void> {
+    const [link, connection] = [watching.link, watching.id]
+    if (over || !link || !connection) return
+    const shown = new Map(others.value.map((seat) => [seat.person, seat]))
+    const slots = link.want(
+      others.value.map((seat) => seat.person),
+      looked.filter(({ person, track }) => (track === 'screen' ? shown.get(person)?.screen : shown.get(person)?.camera)),
+    )
+    const text = JSON.stringify([connection, slots])
+    if (text === viewed) return
+    viewed = text
+    try {
+      await api.view(id, connection, slots)
+    } catch (error) {
+      viewed = ''
+      if (!gone(error)) later('view', AGAIN, () => void sendView())
+    }
+  }
+
+  function look(at: readonly Looked[]): void {
+    looked = at
+    later('view', GATHER, () => void sendView())
+    later('tell', GATHER, () => void tell())
+  }
+
+  // ── The connections ──
+
+  let servers: Promise<RTCIceServer[]> | null = null
+  async function iceServers(): Promise<RTCIceServer[]> {
+    servers ??= api.ice().then((answer) => answer.servers)
+    try {
+      return await servers
+    } catch {
+      servers = null // a direct way may be there all the same
+      return []
+    }
+  }
+
+  async function connect(direction: 'publish' | 'watch', offer: string): Promise<{ id: string; answer: string }> {
+    try {
+      const made = await api.connect(id, direction, offer, call.value.epoch)
+      return made
+    } catch (error) {
+      if (faultCode(error) === 'stale') await refresh()
+      else gone(error)
+      throw error
+    }
+  }
+
+  const publisher = new Connecting<Publisher>({
+    make: async () => new Publisher(await iceServers()),
+    connect: (offer) => connect('publish', offer),
+    up: () => put(),
+    state: (state) => void (states.publish = state),
+  })
+  const watching = new Connecting<Watcher>({
+    make: async () => new Watcher(await iceServers()),
+    connect: (offer) => connect('watch', offer),
+    async up(link) {
+      watcher.value = link
+      viewed = ''
+      await sendView()
+    },
+    state: (state) => void (states.watch = state),
+  })
+
+  const phase = computed<Phase>(() => {
+    if (states.publish === 'live' && states.watch === 'live') return 'live'
+    if (states.publish === 'failed' || states.watch === 'failed') return 'failed'
+    return everLive.value || states.publish === 'lost' || states.watch === 'lost' ? 'reconnecting' : 'connecting'
+  })
+  scope.run(() => watch(phase, (now) => (everLive.value ||= now === 'live')))
+
+  // ── What the server says ──
+
+  /** Whether the answer means that one is not in the call any more here: then everything is let go of. */
+  function gone(error: unknown): boolean {
+    const code = faultCode(error)
+    if (code === 'not_found' || code === 'forbidden' || code === 'conflict') {
+      void refresh()
+      return code !== 'conflict'
+    }
+    return false
+  }
+
+  async function refresh(): Promise<void> {
+    try {
+      take(await api.get(id))
+    } catch (error) {
+      if (faultCode(error) === 'not_found' || faultCode(error) === 'forbidden') close()
+    }
+  }
+
+  function take(fresh: CallView): void {
+    if (over || fresh.version < call.value.version) return
+    const before = call.value
+    call.value = fresh
+    around.changed(fresh)
+    const seat = ownSeat(fresh)
+    if (fresh.state === 'ended' || !seat || !INSIDE.has(seat.state) || !seat.here) {
+      close()
+      return
+    }
+    if (fresh.epoch !== before.epoch) {
+      publisher.begin()
+      watching.begin()
+    }
+    later('view', GATHER, () => void sendView())
+  }
+
+  const unfollow = around.follow(id, take)
+  const signals = around.channel(id)
+  signals.on('signal', (signal) => {
+    const person = signal.body['person']
+    if (signal.kind === 'line' && typeof person === 'string' && typeof signal.body['loss'] === 'number') losses.set(person, signal.body['loss'])
+    if (signal.kind === 'snapshot' && person === me && typeof signal.body['by'] === 'string') taken.value = { by: signal.body['by'] }
+  })
+  signals.open()
+
+  const timers = new Map<string, ReturnType<typeof setTimeout>>()
+  function later(name: string, wait: number, run: () => void): void {
+    clearTimeout(timers.get(name))
+    if (!over) timers.set(name, setTimeout(run, wait))
+  }
+  const looking = setInterval(() => {
+    const now = watcher.value?.speaking() ?? new Set<string>()
+    if (media.speaks.value) now.add(me)
+    if (now.size !== speaking.value.size || [...now].some((each) => !speaking.value.has(each))) speaking.value = now
+  }, SPEAKING)
+
+  /** The window is closed: the camera goes out with it, whatever the browser keeps of the page. */
+  const onHide = (): void => media.close()
+  window.addEventListener('pagehide', onHide)
+  const onOnline = (): void => retry()
+  window.addEventListener('online', onOnline)
+
+  function retry(): void {
+    if (states.publish !== 'live') publisher.begin()
+    if (states.watch !== 'live') watching.begin()
+  }
+
+  function close(): void {
+    if (over) return
+    over = true
+    window.removeEventListener('pagehide', onHide)
+    window.removeEventListener('online', onOnline)
+    clearInterval(looking)
+    timers.forEach((timer) => clearTimeout(timer))
+    unfollow()
+    signals.release()
+    media.close()
+    publisher.close()
+    watching.close()
+    watcher.value = null
+    scope.stop()
+    around.closed()
+  }
+
+  /** Devices go out at once, whatever becomes of the request. */
+  async function quit(ask: () => Promise<CallView>): Promise<void> {
+    media.close()
+    try {
+      around.changed(await ask())
+    } catch (error) {
+      if (!['not_found', 'conflict', 'offline'].includes(faultCode(error))) throw error
+    } finally {
+      close()
+    }
+  }
+
+  publisher.begin()
+  watching.begin()
+  // One is in it already; whatever cannot be opened is told, and can be tried again.
+  void (async () => {
+    if (wishes.voice) await setVoice(true).catch(() => undefined)
+    if (wishes.camera) await show('camera', true).catch(() => undefined)
+    later('tell', 0, () => void tell())
+  })()
+
+  return {
+    call,
+    phase,
+    voice,
+    camera,
+    sharing,
+    talking,
+    speaking,
+    losses,
+    trouble,
+    soundBlocked,
+    taken,
+    streamOf(person, track) {
+      if (person !== me) return watcher.value?.streams.get(keyOf(person, track)) ?? null
+      const own = track === 'voice' ? null : media[track].value
+      return own ? ownStream(own) : null
+    },
+    look,
+    setVoice,
+    setCamera: (on) => show('camera', on),
+    setSharing: (on) => show('screen', on),
+    talk,
+    retry,
+    leave: () => quit(() => api.leave(id)),
+    cancel: () => quit(() => api.cancel(id)),
+    end: async () => take(await api.end(id)),
+    remove: async (person) => take(await api.remove(id, person)),
+    snapshot: async (person) => void (await api.snapshot(id, person, crypto.randomUUID().replaceAll('-', ''))),
+    record: async (on) => take(await api.record(id, on)),
+    close,
+  }
+}

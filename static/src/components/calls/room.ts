@@ -1,0 +1,95 @@
+/** The room that this window is in, for the pages and for what stands on all of them. Empty while it is in none. */
+
+import { computed, ref, type ComputedRef, type Ref } from 'vue'
+
+import type { Looked, Phase } from '../../calls/types'
+import { useCalls } from '../../stores/calls'
+import type { Quality } from './stage'
+
+export interface RoomHere {
+  readonly phase: ComputedRef<Phase>
+  readonly voice: ComputedRef<boolean>
+  /** One is heard: not muted, or a key is held. */
+  readonly heard: ComputedRef<boolean>
+  readonly talking: ComputedRef<boolean>
+  readonly camera: ComputedRef<boolean>
+  readonly sharing: ComputedRef<boolean>
+  readonly canShare: boolean
+  readonly quality: ComputedRef<Quality>
+  readonly soundBlocked: Ref<boolean>
+  qualityOf(person: string): Quality
+  speaks(person: string): boolean
+  streamOf(person: string, track: 'voice' | 'camera' | 'screen'): MediaStream | null
+  look(at: readonly Looked[]): void
+  setVoice(on: boolean): Promise<void>
+  setCamera(on: boolean): Promise<void>
+  setSharing(on: boolean): Promise<void>
+  talk(on: boolean): boolean
+  retry(): void
+  leave(): Promise<void>
+  cancel(): Promise<void>
+  end(): Promise<void>
+  remove(person: string): Promise<void>
+  snapshot(person: string): Promise<void>
+  record(on: boolean): Promise<void>
+  /** Plays what the browser has kept silent; who plays something is asked by this. */
+  playSound(): void
+  whenPlayed(play: () => void): () => void
+}
+
+/** Percent of loss from which a line is fair, and poor. */
+const FAIR = 3
+const POOR = 10
+
+export function qualityFrom(loss: number | undefined): Quality {
+  if (loss === undefined) return 'unknown'
+  if (loss >= POOR) return 'poor'
+  return loss >= FAIR ? 'fair' : 'good'
+}
+
+const players = new Set<() => void>()
+const soundBlocked = ref(false)
+
+export function useRoom(): RoomHere {
+  const calls = useCalls()
+  const here = computed(() => calls.room)
+  const nothing = (): Promise<void> => Promise.resolve()
+  const phase = computed<Phase>(() => here.value?.phase.value ?? 'connecting')
+  const qualityOf = (person: string): Quality => qualityFrom(here.value?.losses.get(person))
+  const voice = computed(() => here.value?.voice.value ?? false)
+  const talking = computed(() => here.value?.talking.value ?? false)
+  return {
+    phase,
+    voice,
+    talking,
+    heard: computed(() => voice.value || talking.value),
+    camera: computed(() => here.value?.camera.value ?? false),
+    sharing: computed(() => here.value?.sharing.value ?? false),
+    canShare: typeof navigator.mediaDevices?.getDisplayMedia === 'function',
+    quality: computed(() => {
+      if (phase.value === 'reconnecting' || phase.value === 'failed') return 'lost'
+      return phase.value === 'connecting' ? 'unknown' : qualityOf(calls.me)
+    }),
+    soundBlocked,
+    qualityOf,
+    speaks: (person) => here.value?.speaking.value.has(person) ?? false,
+    streamOf: (person, track) => here.value?.streamOf(person, track) ?? null,
+    look: (at) => here.value?.look(at),
+    setVoice: (on) => here.value?.setVoice(on) ?? nothing(),
+    setCamera: (on) => here.value?.setCamera(on) ?? nothing(),
+    setSharing: (on) => here.value?.setSharing(on) ?? nothing(),
+    talk: (on) => here.value?.talk(on) ?? false,
+    retry: () => here.value?.retry(),
+    leave: () => here.value?.leave() ?? nothing(),
+    cancel: () => here.value?.cancel() ?? nothing(),
+    end: () => here.value?.end() ?? nothing(),
+    remove: (person) => here.value?.remove(person) ?? nothing(),
+    snapshot: (person) => here.value?.snapshot(person) ?? nothing(),
+    record: (on) => here.value?.record(on) ?? nothing(),
+    playSound: () => players.forEach((play) => play()),
+    whenPlayed(play) {
+      players.add(play)
+      return () => void players.delete(play)
+    },
+  }
+}

@@ -1,0 +1,157 @@
+/** Camera and microphone of the page before a call: opened when somebody asks for it, let go of when the page is left. Nothing is sent. */
+
+import { computed, onBeforeUnmount, onMounted, ref, shallowRef, watch, type ComputedRef, type Ref, type ShallowRef } from 'vue'
+
+import { chosenDevices, devicesOf, type Choice } from '../../calls/devices'
+import { levelMeter } from '../../calls/meter'
+
+/** Why a device could not be opened. */
+export type TrialFault = 'refused' | 'busy' | 'absent' | 'unsupported'
+
+export interface Trial {
+  readonly wantsVoice: Ref<boolean>
+  readonly wantsCamera: Ref<boolean>
+  readonly open: ComputedRef<boolean>
+  readonly opening: Ref<boolean>
+  readonly fault: Ref<TrialFault | null>
+  readonly stream: ShallowRef<MediaStream | null>
+  readonly showsCamera: ComputedRef<boolean>
+  readonly hears: ComputedRef<boolean>
+  /** 0 … 1, and whether anything has been heard yet. */
+  readonly level: Ref<number>
+  readonly heard: Ref<boolean>
+  readonly cameras: ComputedRef<readonly Choice[]>
+  readonly microphones: ComputedRef<readonly Choice[]>
+  readonly speakers: ComputedRef<readonly Choice[]>
+  readonly camera: Ref<string>
+  readonly microphone: Ref<string>
+  readonly speaker: Ref<string>
+  begin(): Promise<void>
+  /** After a wish has changed: lets go of what is no longer wanted, opens what is. */
+  follow(): void
+  stop(): void
+}
+
+/** Louder than the noise of a quiet room. */
+const HEARD = 0.12
+
+export function faultOf(error: unknown): TrialFault {
+  const name = error instanceof Error ? error.name : ''
+  if (name === 'NotAllowedError' || name === 'SecurityError') return 'refused'
+  if (name === 'NotFoundError' || name === 'OverconstrainedError') return 'absent'
+  return name === 'NotReadableError' || name === 'AbortError' ? 'busy' : 'unsupported'
+}
+
+export function useTrial(video: boolean): Trial {
+  const { camera, microphone, speaker } = chosenDevices()
+  const wantsVoice = ref(true)
+  const wantsCamera = ref(video)
+  const opening = ref(false)
+  const fault = ref<TrialFault | null>(null)
+  const stream = shallowRef<MediaStream | null>(null)
+  const level = ref(0)
+  const heard = ref(false)
+  const all = shallowRef<readonly MediaDeviceInfo[]>([])
+  let turn = 0
+  let endMeter = (): void => undefined
+
+  const tracks = (kind: 'audio' | 'video'): boolean => stream.value?.getTracks().some((track) => track.kind === kind && track.readyState === 'live') ?? false
+
+  function stop(): void {
+    turn += 1
+    endMeter()
+    endMeter = () => undefined
+    stream.value?.getTracks().forEach((track) => track.stop())
+    stream.value = null
+    level.value = 0
+  }
+
+  /** Both at once, so that the browser asks once; when one of them fails, the other alone. */
+  async function opened(): Promise<MediaStream> {
+    const audio = wantsVoice.value && { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...(microphone.value ? { deviceId: { ideal: microphone.value } } : {}) }
+    const picture = wantsCamera.value && { width: { ideal: 1280 }, height: { ideal: 720 }, ...(camera.value ? { deviceId: { ideal: camera.value } } : {}) }
+    try {
+      return await navigator.mediaDevices.getUserMedia({ audio, video: picture })
+    } catch (error) {
+      fault.value = faultOf(error)
+      if (!audio || !picture || fault.value === 'refused') throw error
+    }
+    try {
+      const heardOnly = await navigator.mediaDevices.getUserMedia({ audio })
+      wantsCamera.value = false
+      return heardOnly
+    } catch {
+      const seenOnly = await navigator.mediaDevices.getUserMedia({ video: picture })
+      wantsVoice.value = false
+      return seenOnly
+    }
+  }
+
+  async function begin(): Promise<void> {
+    if (!wantsVoice.value && !wantsCamera.value) return
+    if (!navigator.mediaDevices?.getUserMedia) {
+      fault.value = 'unsupported'
+      return
+    }
+    stop()
+    const mine = turn
+    opening.value = true
+    fault.value = null
+    try {
+      const fresh = await opened()
+      if (mine !== turn) {
+        fresh.getTracks().forEach((track) => track.stop())
+        return
+      }
+      stream.value = fresh
+      endMeter = levelMeter(fresh, (now) => {
+        level.value = now
+        heard.value ||= now > HEARD
+      })
+      all.value = await devicesOf()
+    } catch (error) {
+      if (mine === turn) fault.value = faultOf(error)
+    } finally {
+      if (mine === turn) opening.value = false
+    }
+  }
+
+  function follow(): void {
+    if (stream.value === null) return
+    const right = tracks('audio') === wantsVoice.value && tracks('video') === wantsCamera.value
+    if (right) return
+    if (wantsVoice.value || wantsCamera.value) void begin()
+    else stop()
+  }
+
+  watch([camera, microphone], () => stream.value && void begin())
+  const look = async (): Promise<void> => void (stream.value && (all.value = await devicesOf()))
+  onMounted(() => navigator.mediaDevices?.addEventListener?.('devicechange', look))
+  onBeforeUnmount(() => {
+    navigator.mediaDevices?.removeEventListener?.('devicechange', look)
+    stop()
+  })
+
+  const kind = (name: MediaDeviceKind): ComputedRef<readonly Choice[]> => computed(() => all.value.filter((each) => each.kind === name && each.deviceId !== '').map((each) => ({ id: each.deviceId, label: each.label })))
+  return {
+    wantsVoice,
+    wantsCamera,
+    open: computed(() => stream.value !== null),
+    opening,
+    fault,
+    stream,
+    showsCamera: computed(() => stream.value !== null && wantsCamera.value && tracks('video')),
+    hears: computed(() => level.value > HEARD),
+    level,
+    heard,
+    cameras: kind('videoinput'),
+    microphones: kind('audioinput'),
+    speakers: kind('audiooutput'),
+    camera,
+    microphone,
+    speaker,
+    begin,
+    follow,
+    stop,
+  }
+}

@@ -15,10 +15,17 @@ from server.principals import IN_PERSON, PEOPLE
 
 TAG = "calls"
 
+#: It is nobody else's business, and never a page.
+_HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Content-Disposition": 'attachment; filename="call.mkv"',
+}
+
 FileNumber = Annotated[int, Meta(ge=0, le=100)]
 
 
-@operation("POST", "/calls/{id}/recording", allow=IN_PERSON, tag=TAG, errors=(*ON_CHANGE, Code.UNAVAILABLE))
+@operation("POST", "/calls/{id}/recording", allow=IN_PERSON, tag=TAG, errors=ON_CHANGE)
 async def record_call(call: Call, id: CallId, body: SetRecording) -> CallView:
     """Ask for a recording, agree to it, or refuse and withdraw.
 
@@ -41,12 +48,13 @@ async def list_recordings(call: Call, id: CallId) -> RecordingList:
     allow=PEOPLE,
     tag=TAG,
     errors=(Code.NOT_FOUND, Code.RANGE_NOT_SATISFIABLE),
-    also={206: "The part that was asked for."},
+    also={206: "A part, as `Range` asked for.", 304: "The client has it already (`If-None-Match`)."},
     produces="video/x-matroska",
 )
 async def read_recording(call: Call, id: RecordingId, n: FileNumber) -> Stream:
     """What one person said and showed: one of those recorded may read it, whole or in part."""
-    return await call.services.calls.recordings.read(call.principal, id, n)
+    content = await call.services.calls.recordings.read(call.principal, id, n)
+    return Stream("video/x-matroska", content.size, content.etag, content.read, _HEADERS)
 
 
 @operation("DELETE", "/recordings/{id}", allow=IN_PERSON, tag=TAG, errors=(Code.NOT_FOUND, Code.CONFLICT))

@@ -47,7 +47,17 @@ async def list_calls(call: Call, query: CallsQuery) -> CallList:
     allow=IN_PERSON,
     tag=TAG,
     status=201,
-    errors=(Code.NOT_FOUND, Code.BUSY, Code.CLOSED, Code.LIMIT_REACHED, Code.TOO_OFTEN, Code.TRY_LATER),
+    errors=(
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.BUSY,
+        Code.CLOSED,
+        Code.SILENCED,
+        Code.IDEMPOTENCY_CONFLICT,
+        Code.LIMIT_REACHED,
+        Code.TOO_OFTEN,
+        Code.TRY_LATER,
+    ),
     also={200: "It was there."},
 )
 async def start_call(call: Call, body: StartCall) -> CallView:
@@ -125,7 +135,7 @@ async def remove_from_call(call: Call, id: CallId, body: RemoveFromCall) -> Call
     return await calls.view(await calls.remove(call.principal, id, body.person), call.principal)
 
 
-@operation("PATCH", "/calls/{id}/seat", allow=IN_PERSON, tag=TAG, errors=ON_CHANGE)
+@operation("PATCH", "/calls/{id}/seat", allow=IN_PERSON, tag=TAG, errors=(*ON_CHANGE, Code.TOO_OFTEN))
 async def change_seat(call: Call, id: CallId, body: ChangeSeat) -> CallView:
     """Say what one shows, and whom one looks at.
 
@@ -141,7 +151,7 @@ async def change_seat(call: Call, id: CallId, body: ChangeSeat) -> CallView:
     allow=IN_PERSON,
     tag=TAG,
     status=201,
-    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.STALE, Code.BAD_OFFER, Code.LIMIT_REACHED, Code.TOO_OFTEN),
+    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.STALE, Code.BAD_OFFER, Code.TOO_OFTEN),
 )
 async def connect_to_call(call: Call, id: CallId, body: NewConnection) -> ConnectionView:
     """Set up media in one direction: an offer in, the answer out.
@@ -184,7 +194,7 @@ async def set_call_view(call: Call, id: CallId, connection: ConnectionId, body: 
     allow=IN_PERSON,
     tag=TAG,
     status=201,
-    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.FORBIDDEN, Code.TOO_OFTEN),
+    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.IDEMPOTENCY_CONFLICT, Code.FORBIDDEN, Code.TOO_OFTEN),
 )
 async def take_snapshot(call: Call, id: CallId, body: TakeSnapshot) -> SnapshotView:
     """Take a picture of somebody's camera as a proof, marked and signed.

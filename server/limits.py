@@ -71,6 +71,13 @@ LIMITS: dict[str, Limit] = {
     "receipt": Limit("120 per 1 hour", "person"),
     "check_receipt_ip": Limit("120 per 1 hour", "address"),
     "draft_pledge": Limit("60 per 1 hour", "person"),
+    # Each makes phones ring.
+    "start_call": Limit("30 per 1 hour", "person"),
+    # A bad line connects anew every few seconds; each costs a DTLS handshake.
+    "call_connection": Limit("120 per 10 minutes", "person"),
+    "call_view": Limit("300 per 1 minute", "person"),
+    "call_seat": Limit("120 per 1 minute", "person"),
+    "snapshot": Limit("60 per 1 hour", "person"),
     # Codes shown, and codes scanned.
     "meet": Limit("120 per 1 hour", "person"),
     # Somebody who types asks several times for one search.

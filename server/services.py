@@ -15,7 +15,9 @@ from server.administration.service import Administration
 from server.administration.storage import Census
 from server.administration.users import UserService
 from server.archive import RESTORING
-from server.calls.channel import call_kind
+from server.calls.channel import CallPolicy, call_kind
+from server.calls.repo import CallsRepo
+from server.calls.service import Calls
 from server.chat.channel import ConversationPolicy, conversation_kind
 from server.chat.reading import ConversationReader
 from server.chat.repo import ConversationRepo
@@ -29,6 +31,7 @@ from server.finance.service import Finance
 from server.guardians.service import Guardians
 from server.keys import Keys, compare_fingerprints
 from server.limits import Limits
+from server.live import Live, Parts
 from server.media.service import MediaService
 from server.moderation.service import Moderation
 from server.money.seals import Seals
@@ -41,7 +44,6 @@ from server.payments import providers
 from server.payments.service import Payments
 from server.people.inbox import inbox_kind
 from server.people.service import People
-from server.proofs.neighbours import Neighbours as AroundProofs
 from server.proofs.service import Proofs
 from server.realtime import roll_call
 from server.realtime.allowance import SendAllowance
@@ -135,6 +137,7 @@ class Services:
         self.wallet: Wallet
         self.finance: Finance
         self.supervision: Supervision
+        self.calls: Calls
         self.proofs: Proofs
 
     async def start(self) -> None:
@@ -159,7 +162,7 @@ class Services:
         await self.guardians.start()
         await self.wallet.start()
         await self.supervision.start()
-        await self.proofs.start()
+        await self._live.start()
         await self.outbox.start(self.hub.append)
         await self.payments.start()
         await self.finance.start()
@@ -176,6 +179,7 @@ class Services:
                 pass  # the next start relays what is left
             # Together: each waits a moment for a database that hangs.
             domains = (
+                self._live,
                 self.supervision,
                 self.finance,
                 self.payments,
@@ -198,7 +202,8 @@ class Services:
         hub: Hub
         conversations = ConversationPolicy(ConversationRepo(self.store), self.clock, self.media)
         pledges = PledgePolicy(PledgesRepo(self.store), self.clock, self.media)
-        kinds = ChannelKinds(channel_kinds(conversations, pledges))
+        calls = CallPolicy(CallsRepo(self.store), ConversationRepo(self.store))
+        kinds = ChannelKinds(channel_kinds(conversations, pledges, calls))
         presence = PresenceBoard(
             self._redis,
             self.node,
@@ -281,7 +286,23 @@ class Services:
         self.wallet = self._wallet()
         self.finance = self._finance(audit)
         self.supervision = self._supervision(audit)
-        self.proofs = self._proofs()
+        self._live = Live(
+            Parts(
+                settings=self.settings,
+                keys=self.keys,
+                clock=self.clock,
+                store=self.store,
+                outbox=self.outbox,
+                limits=self.limits,
+                hub=hub,
+                nodes=self._nodes,
+                people=self.people,
+                conversations=self.conversations,
+                supervision=self.supervision,
+                media=self.media,
+            )
+        )
+        self.calls, self.proofs = self._live.calls, self._live.proofs
         self.administration = self._administration(audit)
         self.people.on_sessions_end(self.notifications.on_sessions_end)
         self.people.on_delete(self.notifications.on_delete)
@@ -304,7 +325,10 @@ class Services:
         self.conversations.erase_also(self.supervision.threads.erased)
         self.people.on_delete(self.conversations.on_delete)
         self.people.on_delete(self.media.on_delete)
+        self.people.on_sessions_end(self.calls.on_sessions_end)
+        self.people.on_delete(self.calls.on_delete)
         self.people.on_delete(self.proofs.on_delete)
+        self.conversations.on_rights(self.calls.on_rights)
         self.followers.add(self.media)
         hub.eraser.on_scrub(self.media.on_scrub)
 
@@ -364,22 +388,6 @@ class Services:
             secret=self.keys.digest,
         )
         return Supervision(near)
-
-    def _proofs(self) -> Proofs:
-        near = AroundProofs(
-            store=self.store,
-            clock=self.clock,
-            limits=self.limits,
-            people=self.people,
-            pledges=self.supervision.changes,
-            exhibits=self.supervision.exhibits,
-            making=self.media.making,
-            keeping=self.media.keeping,
-            contents=self.media,
-            keys=self.keys,
-        )
-        proofs = self.supervision.evidence.proofs = Proofs(near)
-        return proofs
 
     def _administration(self, audit: AuditTrail) -> Administration:
         users = UserService(

@@ -97,6 +97,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     calls_udp_port: int = 0
     #: addresses that people are told to send media to, such as the public one; empty: those of this machine
     calls_addresses: tuple[str, ...] = ()
+    #: STUN and TURN servers that browsers are told of (stun:… and turn:…), and the secret that coturn shares with us
+    calls_stun: tuple[str, ...] = ()
+    calls_turn: tuple[str, ...] = ()
+    calls_turn_secret: str = ""
     #: the built web client
     static_dir: Path = ROOT / "static" / "dist"
 
@@ -261,6 +265,18 @@ def _addresses(text: str) -> tuple[str, ...]:
         raise ValueError("should be addresses such as 203.0.113.7, separated by commas") from None
 
 
+def _ice(*schemes: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        addresses = _list(text)
+        for address in addresses:
+            scheme, _, rest = address.partition(":")
+            if scheme not in schemes or not rest or rest.startswith("/"):
+                raise ValueError(f"should be addresses such as {schemes[0]}:turn.example.org:3478, separated by commas")
+        return addresses
+
+    return parse
+
+
 def _name(text: str) -> str:
     if text and len(text) < 64 and all(c.isascii() and (c.isalnum() or c in "_-") for c in text):
         return text
@@ -307,12 +323,15 @@ VARIABLES: dict[str, Callable[[str], Any]] = {
     "calls_workers": _workers,
     "calls_udp_port": _port,
     "calls_addresses": _addresses,
+    "calls_stun": _ice("stun", "stuns"),
+    "calls_turn": _ice("turn", "turns"),
+    "calls_turn_secret": _secret,
     "static_dir": _path,
 }
 
 
 #: what is never repeated, not even where it cannot be read
-_SECRETS = frozenset({"stripe_key", "stripe_webhook_secret", "alipay_key"})
+_SECRETS = frozenset({"stripe_key", "stripe_webhook_secret", "alipay_key", "calls_turn_secret"})
 
 
 def load(options: Mapping[str, str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

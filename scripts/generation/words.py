@@ -47,8 +47,8 @@ CHANNELS: dict[str, str] = {
     ),
     "call": (
         "`call:<call id>`: a call that goes on, for the members of its conversation. Everything goes through HTTP "
-        "(docs/calls.md) and comes back as entries; whoever is in a call stays subscribed, which is also how the server "
-        "knows that they are still there."
+        "(docs/calls.md) and comes back as entries; whoever is in a call stays subscribed: so the server knows that "
+        "they are still there."
     ),
     "pledge": (
         "`pledge:<pledge id>`: the timeline of a pledge, from its publication on. Its owner, its supervisors and whose "
@@ -114,6 +114,7 @@ MEANINGS: dict[tuple[str, str], str] = {
     ("conv", "erased"): "this person has deleted their account: drop the words of all their messages",
     ("conv", "typing"): "the sender is writing (or has stopped): send every 3 s while it lasts, show for 5 s",
     ("call", "call"): "the call has changed and is to be loaded again; with another `epoch` all media are set up anew",
+    ("call", "snapshot"): "somebody has taken a picture of a person, which is a proof now; a signal of the server",
     ("call", "line"): "how good a person's line is, every 2 s while they watch; a signal of the server",
     ("pledge", "message"): "words, media or both, as in conversations; nobody is called by name",
     ("pledge", "edit"): "the message `ref` has this text now; its sender only",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from server.calls.model import Call
-from server.calls.words import CallChanged, LineQuality
+from server.calls.words import CallChanged, LineQuality, SnapshotTaken
+from server.chat.model import Membership
 from server.errors import Code, VouchError
 from server.principals import PEOPLE, Principal
 from server.realtime.channels import DENIED, Access, ChannelKind, ChannelPolicy, Draft, Effects, EntryKind
@@ -17,7 +18,7 @@ class Calls(Protocol):
 
 
 class Members(Protocol):
-    async def is_member(self, conversation: str, person: str) -> bool: ...
+    async def membership(self, id: str, person: str) -> Membership | None: ...
 
 
 class CallPolicy:
@@ -31,7 +32,7 @@ class CallPolicy:
         if not PEOPLE.permits(principal):
             return DENIED
         call = await self._calls.get(channel_id)
-        if call is None or not await self._members.is_member(call.conversation, principal.id):
+        if call is None or await self._members.membership(call.conversation, principal.id) is None:
             return DENIED
         return Access(read=True)
 
@@ -48,5 +49,5 @@ def call_kind(policy: ChannelPolicy) -> ChannelKind:
         name="call",
         policy=policy,
         entries=(EntryKind("call", CallChanged),),
-        signals={"line": LineQuality},
+        signals={"line": LineQuality, "snapshot": SnapshotTaken},
     )

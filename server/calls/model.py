@@ -27,7 +27,6 @@ AWAY_MOST = timedelta(seconds=60)
 #: One person alone in a call of several, and no phone rings: forgotten.
 ALONE = timedelta(minutes=5)
 LONGEST = timedelta(hours=12)
-#: The media could not be set up again for so long (no worker starts): the call has failed.
 SEATS_MOST = 50
 #: People whom one watches at once, and m-lines of a watching connection.
 WATCHING_MOST = 50
@@ -68,7 +67,7 @@ INSIDE = frozenset({SeatState.JOINED, SeatState.AWAY})
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
-    """One person's place. `since`: in this state; `session`: the sign-in that has taken it; `joined`: it was taken once.
+    """One person's place. `since`: in this state; `session`: the sign-in that has it; `joined`: it ever was taken.
 
     `voice`, `camera`, `screen`: what they say that they show; `watching`: whom they look at; `agrees`: to be recorded.
     """
@@ -105,7 +104,7 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """`epoch` counts how often the media had to be set up anew; `place` is the node where they are (empty: nowhere yet).
+    """`epoch` counts how often the media were set up; `place` is the node where they are.
 
     `direct`: between two people, and over when one of them goes. `answered`: somebody besides the starter has joined,
     at this time. `due`: when time changes something next. `quiet`: since when nobody inside has a socket; `alone`:

@@ -126,7 +126,7 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     `title` is the conversation's, empty for a direct one. `reason`: why it has ended. `rings_until`: while somebody's
     phone rings. `answered`: since when two were in it. `epoch` is raised when all media are to be set up anew.
     `watched_by`: who looks at oneself now; `supervisors`: those of the pledge that it is about. `can`: what one may do
-    now, of `accept`, `decline`, `join`, `cancel`, `leave`, `end`, `remove`, `record`, `agree`, `snapshot`.
+    now, of `accept`, `decline`, `join`, `cancel`, `leave`, `end`, `remove`, `record`, `agree`, `withdraw`, `snapshot`.
     """
 
     id: str

@@ -16,6 +16,14 @@ class CallChanged(msgspec.Struct, frozen=True):
     state: CallState
 
 
+class SnapshotTaken(msgspec.Struct, frozen=True):
+    """`by` has taken a picture of `person`, which is the proof `proof` now."""
+
+    person: str
+    by: str
+    proof: str
+
+
 class LineQuality(msgspec.Struct, frozen=True):
     """How good somebody's line is, every 2 s: what they lose in percent, and bits per second that it seems to carry."""
 

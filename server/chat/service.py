@@ -53,6 +53,7 @@ class ConversationService:
         self.threads = ThreadRepo(store)
         self.mentions = MentionRepo(store)
         self._elsewhere: list[Channels] = []
+        self._on_rights: list[Callable[[str], None]] = []
         self.erasure = Erasure(self.repo, hub, outbox, clock)
 
     async def start(self) -> None:
@@ -194,6 +195,9 @@ class ConversationService:
     async def _tell(self, tx: Tx, change: Change) -> None:
         room = change.room
         tx.on_commit(lambda: self._hub.recheck(room.ch))
+        if change.gone or room.closed:
+            for hook in self._on_rights:
+                tx.on_commit(lambda hook=hook: hook(room.id))  # type: ignore[misc]
         for index, body in enumerate(change.entries):
             await self._outbox.put(
                 tx,
@@ -229,6 +233,10 @@ class ConversationService:
     async def _change_pair(self, tx: Tx, a: str, b: str, rule: Callable[[Room], Change | None]) -> None:
         if (id := await self.repo.by_pair(rules.pair(a, b), tx)) is not None:
             await self._apply(tx, id, rule)
+
+    def on_rights(self, hook: Callable[[str], None]) -> None:
+        """`hook(conversation)` runs after somebody has lost their place in it, or it was closed."""
+        self._on_rights.append(hook)
 
     def erase_also(self, channels: Channels) -> None:
         """Words of deleted accounts are erased in these channels, too."""

@@ -17,6 +17,7 @@ from server.errors import Code, VouchError
 from server.principals import Principal
 from server.realtime import protocol as p
 from server.realtime.appender import Appender
+from server.realtime.asking import MARK, Asking
 from server.realtime.background import Background
 from server.realtime.bus import Bus
 from server.realtime.channels import Access, ChannelKinds, Draft, EntryKind, checked_body, split
@@ -125,6 +126,7 @@ class Hub:
             key=digest_key,
             background=self._background,
         )
+        self.asking = Asking(node=self.node, bus=bus, key=digest_key, background=self._background)
         self._heartbeat = Heartbeat(sign_ins, self._background)
         self.eraser = Eraser(log, self.gates, self._appender, kinds, self._background)
         self.subscriptions = Subscriptions(log, kinds, self.gates, self.pages, positions, presence, self.access)
@@ -133,7 +135,7 @@ class Hub:
         self._presence_rounds = PresenceRounds(self.gates, kinds, presence, self.teller, nodes).rounds
         self._trail_rounds = Rounds("old trails", OldTrails(log, clock).once, every=TIDIED_EVERY)
         nodes.on_come.append(lambda _: self._reload_presence())
-        nodes.on_gone += [presence.node_gone, self._owners.gone, lambda _: followers.catch_up()]
+        nodes.on_gone += [presence.node_gone, self._owners.gone, self.asking.gone, lambda _: followers.catch_up()]
         # The others may have struck our people off the lists meanwhile.
         nodes.on_absence += [
             bus.announce,
@@ -404,7 +406,9 @@ class Hub:
     def _told(self, node: str, payload: bytes) -> None:
         """Something for this node alone; nothing in it is the answer to a greeting."""
         self._nodes.greeted(node)
-        if payload:
+        if payload.startswith(MARK):
+            self.asking.told(node, payload)
+        elif payload:
             self._owners.told(node, payload)
 
     def _rejoined(self) -> None:

@@ -171,6 +171,17 @@ export type ServerSupervisionModelVerdict = 'abstain' | 'done' | 'not_done'
 export type Flag = 'family' | 'same_browser'
 
 /**
+ * `photo`: by the camera of who shows something. `snapshot`: of somebody in a call. `location`: a place only.
+ */
+export type ProofKind = 'location' | 'photo' | 'snapshot'
+
+/**
+ * `unchanged`: this server has sealed exactly this file. `changed`: it was sealed here and is another one since.
+ * `unknown`: nothing in it says that it is from here.
+ */
+export type VerifyState = 'changed' | 'unchanged' | 'unknown'
+
+/**
  * `open` waits for a decision. `giving_back`: decided so, and being carried out (a second person approves what
  * no provider can send back). `given_back`: the money went back, or is on its way. `refused`: it stays.
  */
@@ -1010,7 +1021,7 @@ export interface CallList {
  * somebody's phone rings. `answered`: since when two were in it. `epoch` is raised when all media are to be set
  * up anew. `watched_by`: who looks at oneself now; `supervisors`: those of the pledge that it is about. `can`:
  * what one may do now, of `accept`, `decline`, `join`, `cancel`, `leave`, `end`, `remove`, `record`, `agree`,
- * `snapshot`.
+ * `withdraw`, `snapshot`.
  */
 export interface CallView {
   id: string
@@ -2124,7 +2135,8 @@ export interface EvidenceList {
 
 /**
  * `n` is its number in the pledge's chain, which holds verdicts too. What a stamp came with is not told before
- * the vote has closed. Of accounts that were deleted `by` is null, and `media` are gone.
+ * the vote has closed. `proofs` are the live pictures among `media`, and places. Of accounts that were deleted
+ * `by` is null, and `media` and places are gone.
  */
 export interface EvidenceView {
   id: string
@@ -2138,13 +2150,101 @@ export interface EvidenceView {
   task: number
   words: string
   media: Media[]
+  proofs: ProofView[]
   hash: string
+}
+
+/**
+ * `code` and the time stand on the picture, whose id is `media`. `sha256` is over the file as it is given out.
+ */
+export interface ProofView {
+  id: string
+  kind: ProofKind
+  /**
+   * milliseconds since 1970
+   */
+  at: number
+  person: string
+  by: string
+  code: string
+  sha256: string
+  pledge?: string | null
+  task?: number
+  call?: string | null
+  media?: string | null
+  place?: Place | null
+}
+
+/**
+ * Where a browser says that somebody was: the middle of a circle (WGS 84, degrees) and its radius in metres.
+ */
+export interface Place {
+  latitude: number
+  longitude: number
+  accuracy: number
 }
 
 export interface AddEvidence {
   task?: number
   words?: string
   media?: string[]
+}
+
+/**
+ * `task` is what the photo is for; 0: for the whole.
+ */
+export interface AskNonce {
+  task?: number
+}
+
+/**
+ * Good for one picture, until `until`. `at` is the server's time now; `code` is what the picture will show.
+ */
+export interface NonceView {
+  nonce: string
+  code: string
+  /**
+   * milliseconds since 1970
+   */
+  at: number
+  /**
+   * milliseconds since 1970
+   */
+  until: number
+}
+
+/**
+ * `picture` is a JPEG in base64, straight from the camera: at most 2.9 MB, nothing written into it by anything
+ * else. `place` only where the person has agreed to that.
+ */
+export interface TakePhoto {
+  nonce: string
+  picture: string
+  place?: Place | null
+}
+
+export interface ShareLocation {
+  task?: number
+  place: Place
+}
+
+/**
+ * What can be said of a file. To whom the promise or call is none of their business, only when it was taken,
+ * how, and the code that stands on it: neither who, nor of what.
+ */
+export interface Verified {
+  state: VerifyState
+  kind?: ProofKind | null
+  at?: number | null
+  code?: string | null
+  pledge?: OfPledge | null
+  person?: string | null
+}
+
+export interface OfPledge {
+  id: string
+  title: string
+  task: number
 }
 
 /**
@@ -4052,6 +4152,48 @@ export interface Operations {
     path: '/api/v1/pledges/{id}/evidence'
     request: AddEvidence
     answer: EvidenceList
+  }
+  /** Begin a live photo: a code for one picture, to be taken within a minute. */
+  ask_photo_nonce: {
+    method: 'POST'
+    path: '/api/v1/pledges/{id}/photos/nonces'
+    request: AskNonce
+    answer: NonceView
+  }
+  /** Hand a live photo in. It gets the server's time, the code and a signature. */
+  take_photo: {
+    method: 'POST'
+    path: '/api/v1/pledges/{id}/photos'
+    request: TakePhoto
+    answer: ProofView
+  }
+  /** Add where one is now, with how exact that is, to a pledge's evidence. */
+  share_location: {
+    method: 'POST'
+    path: '/api/v1/pledges/{id}/locations'
+    request: ShareLocation
+    answer: ProofView
+  }
+  /** Look at a live proof. */
+  get_proof: {
+    method: 'GET'
+    path: '/api/v1/proofs/{id}'
+    request: null
+    answer: ProofView
+  }
+  /** Save the signed file, byte for byte as it was sealed, to pass on and to have verified. */
+  read_proof: {
+    method: 'GET'
+    path: '/api/v1/proofs/{id}/picture'
+    request: null
+    answer: Blob
+  }
+  /** Ask whether a file was sealed by this server, and is unchanged since. */
+  verify_proof: {
+    method: 'POST'
+    path: '/api/v1/proofs/verify'
+    request: Blob
+    answer: Verified
   }
   /** Object to the outcome of a pledge. */
   dispute_pledge: {

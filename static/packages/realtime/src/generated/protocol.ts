@@ -12,6 +12,7 @@ export type Code =
   | 'already'
   | 'amount_limit'
   | 'bad_offer'
+  | 'bad_picture'
   | 'bad_request'
   | 'blocked'
   | 'busy'
@@ -26,12 +27,17 @@ export type Code =
   | 'insufficient_funds'
   | 'internal'
   | 'limit_reached'
+  | 'location_alone'
   | 'malformed'
   | 'method_not_allowed'
   | 'money_left'
+  | 'nonce_stale'
+  | 'nonce_used'
   | 'not_found'
+  | 'not_live'
   | 'out_of_order'
   | 'phone_taken'
+  | 'picture_reused'
   | 'range_not_satisfiable'
   | 'silenced'
   | 'stale'
@@ -127,10 +133,11 @@ export type Currency = 'CNY' | 'EUR' | 'GBP' | 'HKD' | 'JPY' | 'SGD' | 'TWD' | '
 export type CaseKind = 'appeal' | 'dispute' | 'review'
 
 /**
- * `words` and `media` come from people, `meeting` is attested by two phones (R-17). `verdict` and `ruling`
- * repeat what supervisors and reviewers have decided, so that it cannot be changed unseen.
+ * `words` and `media` come from people; `photo` shows a live photo at least (R-14), `location` says where
+ * somebody was (R-16), a signal only. `meeting` is attested by two phones (R-17). `verdict` and `ruling` repeat
+ * what supervisors and reviewers have decided, so that it cannot be changed unseen.
  */
-export type EvidenceKind = 'media' | 'meeting' | 'ruling' | 'verdict' | 'words'
+export type EvidenceKind = 'location' | 'media' | 'meeting' | 'photo' | 'ruling' | 'verdict' | 'words'
 
 export type CallState = 'ended' | 'ringing' | 'running'
 
@@ -939,6 +946,15 @@ export interface LineQuality {
   bitrate: number
 }
 
+/**
+ * `by` has taken a picture of `person`, which is the proof `proof` now.
+ */
+export interface SnapshotTaken {
+  person: string
+  by: string
+  proof: string
+}
+
 /** Every frame that a client may send. */
 export type ClientFrame =
   | Hello
@@ -1123,6 +1139,7 @@ export type CallCountable =
 /** The signals of `call:` channels and their bodies. */
 export type CallSignals = {
   line: LineQuality
+  snapshot: SnapshotTaken
 }
 
 export const VERSION = 1
@@ -1200,6 +1217,12 @@ export const CODES = [
   'wrong_factor',
   'cooling',
   'money_left',
+  'not_live',
+  'nonce_used',
+  'nonce_stale',
+  'picture_reused',
+  'bad_picture',
+  'location_alone',
   'too_often',
   'try_later',
   'unavailable',

@@ -1,0 +1,249 @@
+"""The receiving end of a person who publishes: RTP in, feedback out.
+
+Which track an SSRC belongs to is what the offer says, or what the packet says by its MID (RFC 8843, 9.2). Everything
+that is kept per packet, SSRC or hole is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from server.calls.wire import Track
+from server.calls.worker import rtcp, sdp
+from server.calls.worker.arrivals import Arrivals
+from server.calls.worker.loss import Missing, Reception
+from server.calls.worker.packets import extension, nearest, read
+from server.calls.worker.ring import SIZE
+from server.calls.worker.sdp import Media
+from server.calls.worker.source import Connection, Loop, Source
+from server.calls.worker.sync import Offset
+
+#: Seconds between two looks at what came, and looks between two receiver reports.
+TICK_SECONDS = 0.05
+_TICKS_OF_A_REPORT = 20
+#: SSRCs of one track, media and retransmissions, ever.
+_MOST_SSRCS = 16
+
+
+class _Line:
+    """One m-line: the SSRC that it sends with now, and what we know about its packets."""
+
+    __slots__ = ("known", "media", "missing", "nack", "reception", "repeats", "source", "ssrc")
+
+    def __init__(self, media: Media, source: Source) -> None:
+        self.media = media
+        self.source = source
+        self.ssrc: int | None = None
+        self.known: set[int] = set()
+        self.missing = Missing()
+        self.reception = Reception(0, media.codec.clock_rate)
+        self.repeats: Reception | None = None
+        self.nack = "nack" in media.codec.feedback
+
+
+class Publisher:
+    """`tracks` says what flows in an m-line, by its mid; other m-lines are dropped.
+
+    `sources` are there from the beginning, whether anything flows or not. Sets the peer's `on_rtp` and `on_rtcp`.
+    """
+
+    def __init__(self, peer: Connection, tracks: Mapping[str, Track], loop: Loop | None = None) -> None:
+        self._peer = peer
+        self._loop: Loop = loop if loop is not None else asyncio.get_running_loop()
+        self.sources: dict[Track, Source] = {}
+        offset = Offset()
+        self._lines: dict[Track, _Line] = {}
+        self._by_mid: dict[bytes, _Line] = {}
+        self._by_ssrc: dict[int, _Line] = {}
+        self._repeats: dict[int, tuple[_Line, int]] = {}  # and which SSRC it repeats
+        self._retired: set[int] = set()
+        self._arrivals = Arrivals()
+        self._arrivals_media = 0
+        self._ticks = 0
+        self._mid_ids: set[int] = set()
+        self._number_ids: set[int] = set()
+        for media in peer.media:
+            track = tracks.get(media.mid)
+            if media.extensions.get(sdp.TRANSPORT_CC) and "transport-cc" in media.codec.feedback:
+                self._number_ids.add(media.extensions[sdp.TRANSPORT_CC])
+            if track is None or track in self.sources:
+                continue
+            source = Source(
+                media.kind,
+                media.codec.name,
+                partial(self._ask, track),
+                loop=self._loop,
+                rate=media.codec.clock_rate,
+                cname=peer.cname,
+                offset=offset,
+            )
+            self.sources[track] = source
+            self._lines[track] = line = _Line(media, source)
+            self._by_mid[media.mid.encode()] = line
+            self._mid_ids.update(id for uri, id in media.extensions.items() if uri == sdp.MID)
+            for ssrc in media.ssrcs:
+                if ssrc not in media.rtx_of and len(line.known) < _MOST_SSRCS:
+                    line.known.add(ssrc)
+                    self._by_ssrc[ssrc] = line
+            for ssrc, repeated in media.rtx_of.items():
+                if repeated in line.known and len(line.known) < _MOST_SSRCS:
+                    line.known.add(ssrc)
+                    self._repeats[ssrc] = (line, repeated)
+        # The transport is one, and so are its ids (the reader of offers sees to that).
+        self._mid_id = next(iter(self._mid_ids), 0)
+        self._number_id = next(iter(self._number_ids), 0)
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        peer.on_rtp = self.take_rtp
+        peer.on_rtcp = self.take_rtcp
+
+    def close(self) -> None:
+        """Sources give nothing any more; more than once is the same."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for source in self.sources.values():
+            source.close()
+
+    # -- what comes in
+
+    def take_rtp(self, packet: bytes, now: float) -> None:
+        header = read(packet)
+        if header is None or self._closed:
+            return
+        sequence, timestamp, ssrc, payload_type, marker, start, stop, at, end = header
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        if self._number_id and start < stop:
+            number = extension(packet, start, stop, self._number_id)
+            if number is not None and len(number) == 2:
+                self._arrivals.add(number[0] << 8 | number[1], now)
+                self._arrivals_media = ssrc
+        track = self._by_ssrc.get(ssrc)
+        if track is not None and payload_type == track.media.codec.payload_type:
+            self._media(track, ssrc, sequence, timestamp, marker, packet[at:end], now)
+            return
+        repeat = self._repeats.get(ssrc)
+        if repeat is not None:
+            track, repeated = repeat
+            if payload_type == track.media.codec.rtx and repeated == track.ssrc:
+                self._repeat(track, ssrc, sequence, timestamp, marker, packet[at:end], now)
+            return
+        if ssrc in self._by_ssrc or ssrc in self._retired:
+            return
+        learnt = self._learn(packet, ssrc, payload_type, start, stop)
+        if learnt is not None:
+            self._media(learnt, ssrc, sequence, timestamp, marker, packet[at:end], now)
+
+    def take_rtcp(self, packet: bytes) -> None:
+        if self._closed:
+            return
+        now = self._loop.time()
+        for part in rtcp.parts(packet):
+            info = rtcp.sender_info(part)
+            track = self._by_ssrc.get(info.ssrc) if info is not None else None
+            if info is not None and track is not None and info.ssrc == track.ssrc:
+                track.source.report(info.ntp, info.rtp, now)
+                track.reception.sender_report(info.ntp, now)
+
+    def _learn(self, packet: bytes, ssrc: int, payload_type: int, start: int, stop: int) -> _Line | None:
+        """The track of media with an SSRC that we see for the first time; None for others, and when nothing says so."""
+        mid = extension(packet, start, stop, self._mid_id) if self._mid_id else None
+        track = self._by_mid.get(mid) if mid is not None else None
+        if track is None and mid is None:
+            # The payload type says it when only one m-line has it.
+            lines = [
+                line
+                for line in self._by_mid.values()
+                if payload_type in (line.media.codec.payload_type, line.media.codec.rtx)
+            ]
+            track = lines[0] if len(lines) == 1 else None
+        if track is None or len(track.known) >= _MOST_SSRCS:
+            return None
+        codec = track.media.codec
+        if payload_type == codec.payload_type:
+            track.known.add(ssrc)
+            self._by_ssrc[ssrc] = track
+            return track
+        if payload_type == codec.rtx and track.ssrc is not None:
+            track.known.add(ssrc)
+            self._repeats[ssrc] = (track, track.ssrc)
+        return None
+
+    def _media(
+        self, track: _Line, ssrc: int, sequence: int, timestamp: int, marker: int, payload: bytes, now: float
+    ) -> None:
+        anew = False
+        if ssrc != track.ssrc:
+            if track.ssrc is not None:
+                # Another one takes its place for good: two that alternate would begin anew with every packet.
+                anew = True
+                del self._by_ssrc[track.ssrc]
+                self._retired.add(track.ssrc)
+            track.ssrc = ssrc
+            track.missing.clear()
+            track.reception = Reception(ssrc, track.media.codec.clock_rate)
+        track.reception.add(sequence, timestamp, now)
+        track.source.put(sequence, timestamp, marker, payload, now, anew=anew)
+        if track.nack:
+            hole = track.missing.found(sequence, now)
+            if hole:
+                self._peer.send_rtcp(rtcp.generic_nack(self._peer.ssrc, ssrc, hole))
+
+    def _repeat(
+        self, track: _Line, ssrc: int, sequence: int, timestamp: int, marker: int, payload: bytes, now: float
+    ) -> None:
+        """A retransmission (RFC 4588, 4): the first two bytes are the number under which it was lost."""
+        if track.repeats is None or track.repeats.ssrc != ssrc:
+            track.repeats = Reception(ssrc, track.media.codec.clock_rate)
+        track.repeats.add(sequence, timestamp, now)
+        top = track.source.ring.top
+        if len(payload) < 3 or top < 0:
+            return
+        original = payload[0] << 8 | payload[1]
+        if not -SIZE < nearest(original, top) - top <= 0:
+            return
+        if track.nack:
+            track.missing.found(original, now)
+        track.source.put(original, timestamp, marker, payload[2:], now)
+
+    # -- what goes back
+
+    def _ask(self, track: Track) -> None:
+        """A keyframe, please."""
+        line = self._lines[track]
+        ssrc = line.ssrc if line.ssrc is not None else next(iter(line.media.ssrcs), None)
+        if ssrc is not None and not self._closed:
+            self._peer.send_rtcp(rtcp.picture_loss(self._peer.ssrc, ssrc))
+
+    def _tick(self) -> None:
+        """Every 50 ms from the first packet to the end."""
+        if self._closed:
+            return
+        now = self._loop.time()
+        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        peer = self._peer
+        for packet in self._arrivals.feedback(peer.ssrc, self._arrivals_media):
+            peer.send_rtcp(packet)
+        round_trip = peer.round_trip or 0.0
+        for line in self._lines.values():
+            missing = line.missing.again(now, round_trip)
+            if missing and line.ssrc is not None:
+                peer.send_rtcp(rtcp.generic_nack(peer.ssrc, line.ssrc, missing))
+        self._ticks += 1
+        if self._ticks % _TICKS_OF_A_REPORT == 0:
+            self._report(now)
+
+    def _report(self, now: float) -> None:
+        blocks = []
+        for line in self._lines.values():
+            line.source.measure(now)
+            for reception in (line.reception, line.repeats):
+                block = reception.report(now) if reception is not None else None
+                if block is not None:
+                    blocks.append(block)
+        peer = self._peer
+        peer.send_rtcp(rtcp.receiver_report(peer.ssrc, blocks[:31]) + rtcp.descriptions([(peer.ssrc, peer.cname)]))

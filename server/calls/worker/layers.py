@@ -1,0 +1,88 @@
+"""Which of the two pictures of a camera a viewer gets: down quickly, up carefully.
+
+A viewer's browser tells what its line carries (REMB), though never much more than it gets at the moment, and what it
+lost. So the only way to learn that a line carries more is to try, with one camera at a time and ever more seldom when
+it failed. What one viewer's line carries is nobody else's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+#: Share of packets lost from which the line is too thin, and below which more may be tried.
+_TOO_MUCH_LOSS = 0.10
+_LITTLE_LOSS = 0.02
+#: Seconds between two steps down: reports must have time to tell what the last one did.
+_DOWN_SECONDS = 1.0
+#: Seconds between two steps up, at least and at most.
+_UP_SECONDS = 8.0
+_MOST_UP_SECONDS = 64.0
+#: Cameras that are large from the beginning.
+LARGE_AT_FIRST = 4
+
+
+class Choice(msgspec.Struct):
+    """A camera with two pictures; rates in bits per second."""
+
+    small: bool
+    large_rate: float = 0.0
+    small_rate: float = 0.0
+
+    @property
+    def spared(self) -> float:
+        return max(0.0, self.large_rate - self.small_rate)
+
+
+class Layers:
+    """Of one viewer. `choices` are in the order of their importance, the first is the last to become small."""
+
+    def __init__(self) -> None:
+        self._wait = _UP_SECONDS
+        self._up_at: float | None = None  # the last step up, while it may still prove too much
+        self._down_at = float("-inf")
+        self._next_up = float("-inf")
+        self._estimate: float | None = None
+
+    def first(self, larges: int, now: float) -> bool:
+        """Whether a camera that is new begins small."""
+        return larges >= LARGE_AT_FIRST or now - self._down_at < _UP_SECONDS
+
+    def decide(self, now: float, choices: Sequence[Choice], sent: float, estimate: float | None, loss: float) -> None:
+        """Changes `small` of the choices. `sent` and `estimate` in bits per second for all streams; `loss` 0 to 1."""
+        short = self._short(sent, estimate)
+        larges = [choice for choice in choices if not choice.small]
+        if short or loss > _TOO_MUCH_LOSS:
+            if now - self._down_at >= _DOWN_SECONDS:
+                self._down(now, larges, sent, estimate if short else None)
+            return
+        if self._up_at is not None and now - self._up_at >= _UP_SECONDS:
+            self._up_at = None
+            self._wait = _UP_SECONDS
+        smalls = [choice for choice in choices if choice.small]
+        if smalls and loss <= _LITTLE_LOSS and now >= self._next_up and self._up_at is None:
+            smalls[0].small = False
+            self._up_at = now
+            self._next_up = now + _UP_SECONDS
+
+    def _short(self, sent: float, estimate: float | None) -> bool:
+        """An estimate that still grows is late, not low, unless it is far off."""
+        before, self._estimate = self._estimate, estimate
+        if estimate is None:
+            return False
+        growing = before is None or estimate > before
+        return estimate < (0.5 if growing else 0.9) * sent
+
+    def _down(self, now: float, larges: list[Choice], sent: float, estimate: float | None) -> None:
+        if self._up_at is not None:
+            self._wait = min(2 * self._wait, _MOST_UP_SECONDS)
+            self._up_at = None
+        self._down_at = now
+        self._next_up = now + self._wait
+        least = (len(larges) + 1) // 2 if estimate is None else 1
+        for count, choice in enumerate(reversed(larges)):
+            if count >= least and (estimate is None or sent <= estimate):
+                break
+            choice.small = True
+            sent -= choice.spared

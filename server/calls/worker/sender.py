@@ -1,0 +1,161 @@
+"""The sending end towards a person who watches: all m-lines of one connection, and what its browser reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+
+from server.calls.worker import rtcp
+from server.calls.worker.layers import Layers
+from server.calls.worker.slot import Sender, Wanted
+from server.calls.worker.source import Connection, Loop
+
+__all__ = ["Sender", "Viewer", "Wanted"]
+
+#: Seconds between two looks, and looks between two sender reports.
+TICK_SECONDS = 0.5
+_TICKS_OF_A_REPORT = 2
+#: Sender reports in one packet.
+_MOST_REPORTS = 14
+#: RTCP packets that are read between two looks: a browser with a bad line sends some hundred a second.
+_MOST_RTCP = 400
+#: Seconds for which an estimate of the line holds, and over which loss is counted.
+_ESTIMATE_SECONDS = 10.0
+_LOSS_SECONDS = 2.0
+
+
+class Viewer:
+    """Sets the peer's `on_rtcp`. `view` may be called before the peer is up."""
+
+    def __init__(self, peer: Connection, loop: Loop | None = None) -> None:
+        self._peer = peer
+        self._loop: Loop = loop if loop is not None else asyncio.get_running_loop()
+        self.senders = {media.index: Sender(peer, media, self._loop) for media in peer.media if media.active}
+        self._by_ssrc = {sender.media.ssrc: sender for sender in self.senders.values()}
+        self._layers = Layers()
+        self._estimate: tuple[float, float] | None = None  # bits per second, when
+        self._losses: deque[tuple[float, int, int]] = deque(maxlen=256)  # when, lost, expected
+        self._sent = (self._loop.time(), 0)
+        self._rate = 0.0
+        self._left = _MOST_RTCP
+        self._ticks = 0
+        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        peer.on_rtcp = self.take_rtcp
+
+    def close(self) -> None:
+        """More than once is the same."""
+        self._timer.cancel()
+        self._by_ssrc.clear()
+        for sender in self.senders.values():
+            sender.close()
+
+    def view(self, wanted: Mapping[int, Wanted]) -> None:
+        """What flows in each m-line, by its index, from now on; in those that are not named, nothing."""
+        larges = sum(sender.wanted.small is not None and not sender.choice.small for sender in self.senders.values())
+        for index, sender in self.senders.items():
+            now_wanted = wanted.get(index)
+            new = now_wanted is not None and now_wanted.small is not None and now_wanted != sender.wanted
+            if new:
+                if sender.wanted.small is not None and not sender.choice.small:
+                    larges -= 1
+                sender.choice.small = self._layers.first(larges, self._loop.time())
+                larges += not sender.choice.small
+            sender.watch(now_wanted)
+
+    @property
+    def loss(self) -> float:
+        """Percent of what we sent in the last seconds."""
+        since = self._loop.time() - _LOSS_SECONDS
+        while self._losses and self._losses[0][0] < since:
+            self._losses.popleft()
+        expected = sum(entry[2] for entry in self._losses)
+        return 100 * sum(entry[1] for entry in self._losses) / expected if expected else 0.0
+
+    @property
+    def bitrate(self) -> float:
+        """Bits per second that the line seems to carry: as its browser says, else what arrives there."""
+        estimate = self._line()
+        return estimate if estimate is not None else self._rate * (1 - self.loss / 100)
+
+    def _line(self) -> float | None:
+        if self._estimate is None or self._loop.time() - self._estimate[1] > _ESTIMATE_SECONDS:
+            return None
+        return self._estimate[0]
+
+    # -- what the browser says
+
+    def take_rtcp(self, packet: bytes) -> None:
+        if self._left <= 0:
+            return
+        self._left -= 1
+        now = self._loop.time()
+        for part in rtcp.parts(packet):
+            if part.kind in (rtcp.RR, rtcp.SR):
+                for report in rtcp.reports(part):
+                    sender = self._by_ssrc.get(report.ssrc)
+                    if sender is not None:
+                        lost, expected = sender.lost(report)
+                        if expected:
+                            self._losses.append((now, lost, expected))
+            elif part.kind == rtcp.RTPFB:
+                asked = rtcp.nacks(part)
+                sender = self._by_ssrc.get(asked[0]) if asked is not None else None
+                if asked is not None and sender is not None:
+                    sender.resend(asked[1])
+            elif part.kind == rtcp.PSFB:
+                for ssrc in rtcp.keyframes_wanted(part):
+                    sender = self._by_ssrc.get(ssrc)
+                    if sender is not None:
+                        sender.keyframe_wanted()
+                estimate = rtcp.remb(part)
+                if estimate is not None:
+                    self._estimate = (float(min(estimate, 10**10)), now)
+
+    # -- from time to time
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._left = _MOST_RTCP
+        self._ticks += 1
+        if self._peer.up:
+            if self._ticks % _TICKS_OF_A_REPORT == 0:
+                self._report()
+            self._choose()
+        for sender in self.senders.values():
+            sender.tick()
+
+    def _choose(self) -> None:
+        choices = []
+        sent = 0.0
+        for index in sorted(self.senders):
+            sender = self.senders[index]
+            if sender.live is not None:
+                sent += sender.live.bitrate
+            source, small = sender.wanted.source, sender.wanted.small
+            if source is not None and small is not None:
+                sender.choice.large_rate = source.bitrate
+                sender.choice.small_rate = small.bitrate
+                choices.append(sender.choice)
+        self._layers.decide(self._loop.time(), choices, sent, self._line(), self.loss / 100)
+
+    def _report(self) -> None:
+        now = self._loop.time()
+        before, octets = self._sent
+        total = sum(sender.octets for sender in self.senders.values())
+        if now > before:
+            self._rate = 8 * (total - octets) / (now - before)
+            self._sent = (now, total)
+        reports: list[bytes] = []
+        names: list[tuple[int, str]] = []
+        for sender in self.senders.values():
+            info = sender.info(now)
+            if info is None or sender.live is None:
+                continue
+            reports.append(rtcp.sender_report(info))
+            names.append((info.ssrc, sender.live.cname))
+            if len(reports) == _MOST_REPORTS:
+                self._peer.send_rtcp(b"".join(reports) + rtcp.descriptions(names))
+                reports, names = [], []
+        if reports:
+            self._peer.send_rtcp(b"".join(reports) + rtcp.descriptions(names))

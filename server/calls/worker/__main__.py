@@ -1,4 +1,4 @@
-"""`python -m server.calls.worker --socket DESCRIPTOR`: one media worker, as long as the other end of the socket is open."""
+"""`python -m server.calls.worker --socket DESCRIPTOR`: one media worker, as long as the other end of the socket is."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def _endpoint(port: int, addresses: tuple[str, ...]) -> Endpoint:
     try:
         return await Endpoint.open("::", port, addresses)
     except OSError:  # a machine without IPv6
-        return await Endpoint.open("0.0.0.0", port, addresses)
+        return await Endpoint.open("0.0.0.0", port, addresses)  # noqa: S104 - people come from everywhere
 
 
 async def serve(descriptor: int, port: int, addresses: tuple[str, ...]) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-#: Packets that wait for one that is missing; more than a sender repeats within a second.
-_MOST_WAITING = 512
+#: Packets that wait for one that is missing, and seconds that they wait.
+_MOST_WAITING = 1024
+PATIENCE = 2.0
 #: Bytes of a frame; a keyframe of 1920 × 1080 at the best quality is well below.
 _MOST_BYTES = 4 * 1024 * 1024
 _START_CODE = b"\x00\x00\x00\x01"
@@ -54,10 +55,11 @@ class Unwrapped:
 class Assembler:
     """`put` packets as they come, out of order too; whole frames come out in order. `lost` counts what was given up."""
 
-    def __init__(self, codec: str) -> None:
+    def __init__(self, codec: str, *, patience: float = PATIENCE) -> None:
         if codec not in ("OPUS", "VP8", "H264"):
             raise ValueError(codec)
         self._codec = codec
+        self._patience = patience
         self._sequence = Unwrapped(16)
         self._clock = Unwrapped(32)
         self._first: int | None = None
@@ -69,6 +71,11 @@ class Assembler:
         self._until_key = codec != "OPUS"
         self.lost = 0
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether nothing comes out before a keyframe has come."""
+        return self._until_key
+
     def put(self, sequence: int, timestamp: int, marker: bool, payload: bytes, arrived: float) -> Iterator[Frame]:
         """`timestamp` in the track's clock; `arrived` in seconds."""
         number = self._sequence.take(sequence)
@@ -77,20 +84,12 @@ class Assembler:
         if number < self._next:
             return
         self._waiting[number] = _Packet(timestamp, marker, payload, arrived)
-        if len(self._waiting) > _MOST_WAITING:
+        oldest = next(iter(self._waiting.values()))
+        if arrived - oldest.arrived > self._patience or len(self._waiting) > _MOST_WAITING:
             self._give_up()
         while (packet := self._waiting.pop(self._next, None)) is not None:
             self._next += 1
             yield from self._follow(packet)
-
-    def restart(self) -> None:
-        """Nothing is a frame until the next keyframe; what waits is forgotten."""
-        self._waiting.clear()
-        self._parts.clear()
-        self._bytes = 0
-        self._next = None
-        self._spoilt = False
-        self._until_key = self._codec != "OPUS"
 
     def _give_up(self) -> None:
         self._next = min(self._waiting)

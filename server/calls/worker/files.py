@@ -115,7 +115,6 @@ class Files:
             tape = self._tapes[tapped.track] = _Tape(tapped.codec, tapped.source)
         elif tape.source != tapped.source:
             tape.follow(tapped.codec, tapped.source)
-        lost = tape.assembler.lost
         size = 0
         for frame in tape.assembler.put(
             tapped.sequence, tapped.timestamp, tapped.marker, tapped.payload, tapped.arrived
@@ -126,7 +125,7 @@ class Files:
             tape.needs_key = False
             size += len(frame.data)
             self._write(_Waiting(tapped.track, tape.codec, tape.at(frame), frame))
-        if tape.assembler.lost > lost and tape.codec != "OPUS":
+        if tape.assembler.needs_key:
             self.wanting.add(tapped.track)
         return size
 

@@ -161,7 +161,6 @@ class Floor:
 def _resident(most: int) -> int:
     """Bytes of memory now; where the system does not say, `most` (ru_maxrss) that it was."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:
         return most if sys.platform == "darwin" else most * 1024

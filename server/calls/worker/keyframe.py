@@ -13,6 +13,8 @@ from server.calls.worker.assembly import Assembler, Frame
 
 #: Pixels of a picture: looked at before anything is decoded.
 MOST_PIXELS = 1920 * 1920
+#: Seconds that a missing packet is waited for; then the next keyframe is as good.
+_PATIENCE = 0.5
 _VP8_START = b"\x9d\x01\x2a"
 
 
@@ -34,13 +36,14 @@ class Exposure:
 
     def __init__(self, codec: str) -> None:
         self._codec = codec
-        self._assembler = Assembler(codec)
-        self._frame: asyncio.Future[tuple[Frame, int]] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._assembler = Assembler(codec, patience=_PATIENCE)
+        self._frame: asyncio.Future[tuple[Frame, int]] = self._loop.create_future()
 
     def tap(self, sequence: int, timestamp: int, marker: bool, payload: bytes) -> None:
         if self._frame.done():
             return
-        for frame in self._assembler.put(sequence, timestamp, marker, payload, 0.0):
+        for frame in self._assembler.put(sequence, timestamp, marker, payload, self._loop.time()):
             if frame.key and not self._frame.done():
                 self._frame.set_result((frame, time.time_ns() // 1_000_000))
 

@@ -7,8 +7,10 @@ export type FaultCode = Code | 'offline'
 const KNOWN: ReadonlySet<string> = new Set<Code>([
   'already',
   'amount_limit',
+  'bad_offer',
   'bad_request',
   'blocked',
+  'busy',
   'closed',
   'conflict',
   'cooling',

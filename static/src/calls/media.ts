@@ -3,6 +3,7 @@
 import { ref, shallowRef, watch } from 'vue'
 
 import { chosenDevices } from './devices'
+import { DeviceError, deviceFault } from './faults'
 import { levelMeter } from './meter'
 import { cameraWish, voiceWish } from './wishes'
 
@@ -20,6 +21,8 @@ export class OwnMedia {
   #endMeter = (): void => undefined
   #stop: () => void
   #over = false
+  /** An answer of the browser to an older question is not taken. */
+  readonly #turns = { voice: 0, camera: 0, screen: 0 }
 
   /** `replaced`: another device of a kind that is open was chosen; `lost`: a track has ended by itself (pulled out, or the browser's own button). */
   constructor(replaced: (what: 'voice' | 'camera') => void, lost: (what: Shown) => void) {
@@ -29,27 +32,29 @@ export class OwnMedia {
     this.#stop = () => stops.forEach((stop) => stop())
   }
 
-  /** Fails as the browser does: NotAllowedError, NotFoundError, NotReadableError … */
-  async open(what: Shown): Promise<MediaStreamTrack> {
-    const { camera, microphone } = chosenDevices()
-    const devices = navigator.mediaDevices
-    const stream =
-      what === 'screen'
-        ? await devices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false })
-        : await devices.getUserMedia(what === 'voice' ? { audio: voiceWish(microphone.value) } : { video: cameraWish(camera.value) })
-    const [track] = stream.getTracks()
-    if (!track) throw new DOMException('no track', 'NotFoundError')
-    if (this.#over) {
-      track.stop() // the call was left while the browser asked
-      throw new DOMException('left', 'AbortError')
+  /** Rejects with DeviceError; null: it is not wanted any more, for so long has the person been asked. */
+  async open(what: Shown): Promise<MediaStreamTrack | null> {
+    const mine = (this.#turns[what] += 1)
+    let stream: MediaStream
+    try {
+      stream = await asked(what)
+    } catch (error) {
+      if (this.#over || mine !== this.#turns[what]) return null
+      throw new DeviceError(what, deviceFault(error))
     }
-    this.shut(what)
+    const [track] = stream.getTracks()
+    if (!track || this.#over || mine !== this.#turns[what]) {
+      stream.getTracks().forEach((each) => each.stop())
+      return null
+    }
+    this.#release(what)
     track.addEventListener('ended', () => {
       if (this[what].value !== track) return
-      this.shut(what)
+      this.#release(what)
       this.#lost(what)
     })
-    if (what === 'screen') track.contentHint = 'detail'
+    // The text of a screen must be sharp, and a camera's picture must move.
+    if (what !== 'voice') track.contentHint = what === 'screen' ? 'detail' : 'motion'
     this[what].value = track
     if (what === 'voice') this.#endMeter = levelMeter(new MediaStream([track]), (level) => (this.speaks.value = track.enabled && level > SPEAKS))
     return track
@@ -57,6 +62,11 @@ export class OwnMedia {
 
   /** Lets go of the device: its light goes out. */
   shut(what: Shown): void {
+    this.#turns[what] += 1
+    this.#release(what)
+  }
+
+  #release(what: Shown): void {
     if (what === 'voice') {
       this.#endMeter()
       this.#endMeter = () => undefined
@@ -71,4 +81,12 @@ export class OwnMedia {
     this.#stop()
     for (const what of ['voice', 'camera', 'screen'] as const) this.shut(what)
   }
+}
+
+function asked(what: Shown): Promise<MediaStream> {
+  const { camera, microphone } = chosenDevices()
+  const devices = navigator.mediaDevices as MediaDevices | undefined // an address without https has none
+  if (!devices) return Promise.reject(new TypeError('no devices'))
+  if (what === 'screen') return devices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false })
+  return devices.getUserMedia(what === 'voice' ? { audio: voiceWish(microphone.value) } : { video: cameraWish(camera.value) })
 }

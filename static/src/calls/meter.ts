@@ -11,20 +11,32 @@ export function levelOf(samples: Float32Array): number {
   return Math.min(1, Math.max(0, (decibels - QUIETEST) / (LOUDEST - QUIETEST)))
 }
 
+/** Browsers allow few of them: all meters share one, which sleeps while there is none. */
+let context: AudioContext | null = null
+let meters = 0
+
 /** Listens until the answer is called. A stream without sound says nothing. */
 export function levelMeter(stream: MediaStream, tell: (level: number) => void): () => void {
-  if (stream.getAudioTracks().length === 0) return () => undefined
-  const context = new AudioContext()
-  const analyser = context.createAnalyser()
+  if (stream.getAudioTracks().length === 0 || typeof AudioContext === 'undefined') return () => undefined
+  const own = (context ??= new AudioContext())
+  meters += 1
+  void own.resume().catch(() => undefined)
+  const analyser = own.createAnalyser()
   analyser.fftSize = 1024
   const samples = new Float32Array(analyser.fftSize)
-  context.createMediaStreamSource(stream).connect(analyser)
+  const source = own.createMediaStreamSource(stream)
+  source.connect(analyser)
   const timer = setInterval(() => {
     analyser.getFloatTimeDomainData(samples)
     tell(levelOf(samples))
   }, EVERY)
+  let over = false
   return () => {
+    if (over) return
+    over = true
     clearInterval(timer)
-    void context.close()
+    source.disconnect()
+    meters -= 1
+    if (meters === 0) void own.suspend().catch(() => undefined)
   }
 }

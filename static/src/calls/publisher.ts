@@ -3,16 +3,23 @@
  * the camera's small picture, screen. Afterwards tracks are only put in and taken out, so that nothing is negotiated again.
  */
 
+import { prefer } from './codecs'
 import type { Track } from './types'
 
 const LINES: readonly Track[] = ['voice', 'camera', 'small', 'screen']
 /** Bits per second, pictures per second, and the width of the small picture. */
-const LARGE = { maxBitrate: 1_500_000, maxFramerate: 30 }
-const SMALL = { maxBitrate: 110_000, maxFramerate: 12 }
+const LARGE: RTCRtpEncodingParameters = { maxBitrate: 1_500_000, maxFramerate: 30 }
 const SMALL_WIDTH = 320
-const SCREEN = { maxBitrate: 2_000_000, maxFramerate: 15 }
-const VOICE = { maxBitrate: 48_000 }
+const SMALL: RTCRtpEncodingParameters = { maxBitrate: 110_000, maxFramerate: 12, scaleResolutionDownBy: 1280 / SMALL_WIDTH }
+const SCREEN: RTCRtpEncodingParameters = { maxBitrate: 2_000_000, maxFramerate: 15 }
+/** A voice goes before all pictures where the line is thin. */
+const VOICE: RTCRtpEncodingParameters = { maxBitrate: 48_000, priority: 'high', networkPriority: 'high' }
 const ENCODINGS: Readonly<Record<Track, RTCRtpEncodingParameters>> = { voice: VOICE, camera: LARGE, small: SMALL, screen: SCREEN }
+
+/** By how much a picture is made smaller for those who see it small; one that stands upright is as small. Pure. */
+export function scaleFor({ width = 1280, height = 0 }: { readonly width?: number; readonly height?: number }): number {
+  return Math.max(1, Math.max(width, height) / SMALL_WIDTH)
+}
 
 export class Publisher {
   readonly connection: RTCPeerConnection
@@ -20,7 +27,14 @@ export class Publisher {
 
   constructor(servers: RTCIceServer[]) {
     this.connection = new RTCPeerConnection({ iceServers: servers, bundlePolicy: 'max-bundle' })
-    this.#senders = new Map(LINES.map((line) => [line, this.connection.addTransceiver(line === 'voice' ? 'audio' : 'video', { direction: 'sendonly', sendEncodings: [ENCODINGS[line]] }).sender]))
+    this.#senders = new Map(
+      LINES.map((line) => {
+        const kind = line === 'voice' ? 'audio' : 'video'
+        const transceiver = this.connection.addTransceiver(kind, { direction: 'sendonly', sendEncodings: [ENCODINGS[line]] })
+        prefer(transceiver, kind)
+        return [line, transceiver.sender]
+      }),
+    )
   }
 
   async offer(): Promise<string> {
@@ -33,22 +47,27 @@ export class Publisher {
     await this.connection.setRemoteDescription({ type: 'answer', sdp })
   }
 
-  /** The camera goes out twice: as it is, and small for those who see it small. */
+  /** The camera goes out twice: as it is, and small for those who see it small. One device is open for both. */
   async show(what: 'voice' | 'camera' | 'screen', track: MediaStreamTrack | null): Promise<void> {
-    await this.#senders.get(what)?.replaceTrack(track)
-    if (what !== 'camera') return
     const small = this.#senders.get('small')
-    if (!small) return
-    if (track) {
-      const wide = Math.max(track.getSettings().width ?? 1280, track.getSettings().height ?? 0)
-      const parameters = small.getParameters()
-      for (const encoding of parameters.encodings) Object.assign(encoding, SMALL, { scaleResolutionDownBy: Math.max(1, wide / SMALL_WIDTH) })
-      await small.setParameters(parameters).catch(() => undefined) // before the answer there is nothing to set on some browsers
-    }
-    await small.replaceTrack(track)
+    if (what === 'camera' && track && small) await shrink(small, scaleFor(track.getSettings()))
+    await Promise.all([this.#senders.get(what)?.replaceTrack(track), what === 'camera' ? small?.replaceTrack(track) : undefined])
+  }
+
+  /** What the browser knows of the way to the server. */
+  async report(): Promise<Iterable<Readonly<Record<string, unknown>>>> {
+    return ((await this.connection.getStats()) as unknown as Map<string, Record<string, unknown>>).values()
   }
 
   close(): void {
     this.connection.close()
   }
+}
+
+async function shrink(sender: RTCRtpSender, by: number): Promise<void> {
+  const parameters = sender.getParameters()
+  const [encoding] = parameters.encodings ?? []
+  if (!encoding || encoding.scaleResolutionDownBy === by) return
+  encoding.scaleResolutionDownBy = by
+  await sender.setParameters(parameters).catch(() => undefined) // then it is as small as it was made for the usual camera
 }

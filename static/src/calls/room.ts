@@ -1,64 +1,31 @@
 /** The call that this window is in: joins what one shows, what one sees and what the server says of it. Lives as long as the call, whichever page is shown. */
 
-import type { ChannelHandle } from '@vouch/realtime'
-import { computed, effectScope, ref, shallowReactive, shallowRef, watch, type ComputedRef, type Ref, type ShallowReactive, type ShallowRef } from 'vue'
+import { computed, effectScope, ref, shallowReactive, shallowRef, watch } from 'vue'
 
 import { faultCode } from '../api/fault'
 import { api } from './api'
 import { Connecting, type LinkState } from './connecting'
+import { deviceFault } from './faults'
 import { OwnMedia, type Shown } from './media'
 import { Publisher } from './publisher'
+import { Lines, lossOf } from './quality'
+import type { Losses, Room, Surroundings, Trouble } from './standing'
 import type { CallView, ChangeSeat, Looked, Phase, Wishes } from './types'
 import { keyOf, Watcher } from './watcher'
 
-export interface Surroundings {
-  readonly me: string
-  follow(id: string, tell: (call: CallView) => void): () => void
-  channel(id: string): ChannelHandle
-  changed(call: CallView): void
-  closed(): void
-}
-
-/** How good a line is: percent of what is lost on it; null: not told yet. */
-export type Losses = ShallowReactive<Map<string, number>>
-
-export interface Room {
-  readonly call: ShallowRef<CallView>
-  readonly phase: ComputedRef<Phase>
-  /** What is shown: the microphone may be open and muted. */
-  readonly voice: Ref<boolean>
-  readonly camera: ComputedRef<boolean>
-  readonly sharing: ComputedRef<boolean>
-  /** Held for as long as a key is. */
-  readonly talking: Ref<boolean>
-  readonly speaking: ShallowRef<ReadonlySet<string>>
-  readonly losses: Losses
-  /** The last device that could not be opened, and why. */
-  readonly trouble: ShallowRef<{ what: Shown; error: unknown } | null>
-  readonly soundBlocked: Ref<boolean>
-  /** Counts the snapshots that others have taken of oneself; the last one's taker. */
-  readonly taken: ShallowRef<{ by: string } | null>
-  streamOf(person: string, track: 'voice' | 'camera' | 'screen'): MediaStream | null
-  look(at: readonly Looked[]): void
-  setVoice(on: boolean): Promise<void>
-  setCamera(on: boolean): Promise<void>
-  setSharing(on: boolean): Promise<void>
-  talk(on: boolean): boolean
-  retry(): void
-  leave(): Promise<void>
-  cancel(): Promise<void>
-  end(): Promise<void>
-  remove(person: string): Promise<void>
-  snapshot(person: string): Promise<void>
-  record(on: boolean): Promise<void>
-  /** Lets go of everything without a word to the server. */
-  close(): void
-}
+export type { Room } from './standing'
 
 const INSIDE: ReadonlySet<string> = new Set(['joined', 'away'])
 /** Milliseconds: how often it is looked who speaks; in which changes of what one looks at are told once. */
 const SPEAKING = 250
 const GATHER = 120
+/** A connection that has stood for so long will not tell of what was before it. Clocks may differ by so much. */
+const SETTLED = 15_000
+const SKEW = 30_000
+/** How often one's own line is looked at. */
+const LOOK = 2_000
+/** Credentials that end sooner than this are not begun with. */
+const CREDENTIALS = 60_000
 /** A faulty request is asked again after so long. */
 const AGAIN = 2_000
 
@@ -71,7 +38,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   const talking = ref(false)
   const speaking = shallowRef<ReadonlySet<string>>(new Set())
   const losses: Losses = shallowReactive(new Map())
-  const trouble = shallowRef<{ what: Shown; error: unknown } | null>(null)
+  const trouble = shallowRef<Trouble | null>(null)
   const soundBlocked = ref(false)
   const taken = shallowRef<{ by: string } | null>(null)
   const states = shallowReactive({ publish: 'connecting' as LinkState, watch: 'connecting' as LinkState })
@@ -79,6 +46,12 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   const watcher = shallowRef<Watcher | null>(null)
   let looked: readonly Looked[] = []
   let over = false
+
+  const timers = new Map<string, ReturnType<typeof setTimeout>>()
+  function later(name: string, wait: number, run: () => void): void {
+    clearTimeout(timers.get(name))
+    if (!over) timers.set(name, setTimeout(run, wait))
+  }
 
   const ownSeat = (of: CallView) => of.seats.find((seat) => seat.person === me)
 
@@ -125,7 +98,10 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
       else media.shut(what)
     } catch (error) {
       if (over) return
-      trouble.value = { what, error }
+      const fault = deviceFault(error)
+      // Who closes the browser's choice of a screen has changed their mind.
+      if (what === 'screen' && fault === 'refused') return
+      trouble.value = { what, fault }
       throw error
     } finally {
       if (!over) {
@@ -138,15 +114,27 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
 
   async function setVoice(on: boolean): Promise<void> {
     if (on && media.voice.value === null) await show('voice', true)
-    voice.value = on
+    if (over) return
+    voice.value = on && media.voice.value !== null
     hear()
     later('tell', 0, () => void tell())
   }
 
-  function lost(what: Shown): void {
+  /** A device was pulled out: the next one takes its place, and in either case it is told. A screen is only ended. */
+  async function lost(what: Shown): Promise<void> {
+    const heard = voice.value
     if (what === 'voice') voice.value = false
     void put().catch(() => undefined)
     later('tell', 0, () => void tell())
+    if (what === 'screen') return
+    try {
+      await show(what, true)
+      if (over || media[what].value === null) return
+      if (what === 'voice') await setVoice(heard)
+      trouble.value = { what, fault: 'replaced' }
+    } catch {
+      trouble.value = { what, fault: 'unplugged' }
+    }
   }
 
   function talk(on: boolean): boolean {
@@ -172,7 +160,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     if (over || !link || !connection) return
     const shown = new Map(others.value.map((seat) => [seat.person, seat]))
     const slots = link.want(
-      others.value.map((seat) => seat.person),
+      others.value,
       looked.filter(({ person, track }) => (track === 'screen' ? shown.get(person)?.screen : shown.get(person)?.camera)),
     )
     const text = JSON.stringify([connection, slots])
@@ -194,15 +182,14 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
 
   // ── The connections ──
 
-  let servers: Promise<RTCIceServer[]> | null = null
+  let servers: { readonly servers: RTCIceServer[]; readonly until: number } | null = null
   async function iceServers(): Promise<RTCIceServer[]> {
-    servers ??= api.ice().then((answer) => answer.servers)
     try {
-      return await servers
+      if (servers === null || Date.now() > servers.until - CREDENTIALS) servers = await api.ice()
     } catch {
-      servers = null // a direct way may be there all the same
-      return []
+      // a direct way may be there all the same
     }
+    return servers?.servers ?? []
   }
 
   async function connect(direction: 'publish' | 'watch', offer: string): Promise<{ id: string; answer: string }> {
@@ -266,6 +253,10 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     call.value = fresh
     around.changed(fresh)
     const seat = ownSeat(fresh)
+    if (fresh.state !== 'ended' && seat?.state === 'left' && cutOff !== null && seat.since >= cutOff && fresh.can.includes('join')) {
+      void rejoin()
+      return
+    }
     if (fresh.state === 'ended' || !seat || !INSIDE.has(seat.state) || !seat.here) {
       close()
       return
@@ -277,30 +268,73 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     later('view', GATHER, () => void sendView())
   }
 
+  // Without a socket for so long that the server has given the seat up: one has not left, so one comes back.
+  let cutOff: number | null = null
+  let coming = false
+  async function rejoin(): Promise<void> {
+    if (coming || over) return
+    coming = true
+    try {
+      take(await api.accept(id))
+      said = {}
+      publisher.begin()
+      watching.begin()
+      later('tell', 0, () => void tell())
+    } catch {
+      close()
+    } finally {
+      coming = false
+      cutOff = null
+    }
+  }
+  const unheed = around.heed((online) => {
+    if (!online) cutOff ??= Date.now() - SKEW
+    else {
+      publisher.hurry()
+      watching.hurry()
+      later('cut', SETTLED, () => (cutOff = null))
+    }
+  })
+
   const unfollow = around.follow(id, take)
   const signals = around.channel(id)
   signals.on('signal', (signal) => {
     const person = signal.body['person']
-    if (signal.kind === 'line' && typeof person === 'string' && typeof signal.body['loss'] === 'number') losses.set(person, signal.body['loss'])
+    if (signal.kind === 'line' && typeof person === 'string' && typeof signal.body['loss'] === 'number') {
+      lines.tell(person, 'down', signal.body['loss'], Date.now())
+      measure()
+    }
     if (signal.kind === 'snapshot' && person === me && typeof signal.body['by'] === 'string') taken.value = { by: signal.body['by'] }
   })
   signals.open()
 
-  const timers = new Map<string, ReturnType<typeof setTimeout>>()
-  function later(name: string, wait: number, run: () => void): void {
-    clearTimeout(timers.get(name))
-    if (!over) timers.set(name, setTimeout(run, wait))
+  const lines = new Lines()
+  function measure(): void {
+    for (const person of lines.people()) {
+      const loss = lines.loss(person, Date.now())
+      if (loss === undefined) losses.delete(person)
+      else losses.set(person, loss)
+    }
   }
+  const measuring = setInterval(async () => {
+    const up = publisher.link ? lossOf(await publisher.link.report().catch(() => [])) : null
+    if (up !== null) lines.tell(me, 'up', up, Date.now())
+    if (!over) measure()
+  }, LOOK)
+
   const looking = setInterval(() => {
     const now = watcher.value?.speaking() ?? new Set<string>()
     if (media.speaks.value) now.add(me)
     if (now.size !== speaking.value.size || [...now].some((each) => !speaking.value.has(each))) speaking.value = now
   }, SPEAKING)
 
-  /** The window is closed: the camera goes out with it, whatever the browser keeps of the page. */
-  const onHide = (): void => media.close()
+  /** The page is left: everything goes out with it, whatever the browser keeps of the page. The seat waits for a minute. */
+  const onHide = (): void => close()
   window.addEventListener('pagehide', onHide)
-  const onOnline = (): void => retry()
+  const onOnline = (): void => {
+    publisher.hurry()
+    watching.hurry()
+  }
   window.addEventListener('online', onOnline)
 
   function retry(): void {
@@ -314,6 +348,8 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     window.removeEventListener('pagehide', onHide)
     window.removeEventListener('online', onOnline)
     clearInterval(looking)
+    clearInterval(measuring)
+    unheed()
     timers.forEach((timer) => clearTimeout(timer))
     unfollow()
     signals.release()

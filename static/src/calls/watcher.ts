@@ -2,11 +2,15 @@
 
 import { shallowReactive } from 'vue'
 
+import { prefer } from './codecs'
 import type { Looked, Slot } from './types'
 
 /** Lines for voices and for pictures: at most 40 together. */
-const VOICES = 14
+const VOICES = 20
 const PICTURES = 14
+/** Louder than this somebody speaks (0 … 1, linear), unless it was longer ago than this (milliseconds). */
+const SPEAKS = 0.02
+const RECENT = 1_000
 
 interface Line {
   readonly index: number
@@ -34,6 +38,12 @@ export function assigned(before: ReadonlyMap<string, number>, wanted: readonly s
   return next
 }
 
+/** Where there are more people than lines, those who are muted make room. Each keeps their place in the order. Pure. */
+export function heardFirst(people: readonly { readonly person: string; readonly voice: boolean }[], most: number): string[] {
+  const some = people.length <= most ? people : [...people.filter((each) => each.voice), ...people.filter((each) => !each.voice)].slice(0, most)
+  return some.map((each) => each.person)
+}
+
 export class Watcher {
   readonly connection: RTCPeerConnection
   /** `person:track` → what is played or shown. */
@@ -45,7 +55,9 @@ export class Watcher {
     this.connection = new RTCPeerConnection({ iceServers: servers, bundlePolicy: 'max-bundle' })
     this.#lines = Array.from({ length: VOICES + PICTURES }, (_, index) => {
       const kind = index < VOICES ? ('audio' as const) : ('video' as const)
-      const { receiver } = this.connection.addTransceiver(kind, { direction: 'recvonly' })
+      const transceiver = this.connection.addTransceiver(kind, { direction: 'recvonly' })
+      prefer(transceiver, kind)
+      const { receiver } = transceiver
       return { index, kind, receiver, stream: new MediaStream([receiver.track]) }
     })
   }
@@ -61,7 +73,8 @@ export class Watcher {
   }
 
   /** What is to flow from now on, for the server. */
-  want(voices: readonly string[], looked: readonly Looked[]): Slot[] {
+  want(people: readonly { readonly person: string; readonly voice: boolean }[], looked: readonly Looked[]): Slot[] {
+    const voices = heardFirst(people, VOICES)
     const of = (kind: Line['kind']): number[] => this.#lines.filter((line) => line.kind === kind).map((line) => line.index)
     const heard = assigned(this.#places, voices.map((person) => keyOf(person, 'voice')), of('audio'))
     const seen = assigned(this.#places, looked.map(({ person, track }) => keyOf(person, track)), of('video'))
@@ -86,10 +99,12 @@ export class Watcher {
   /** Who is heard right now. */
   speaking(): Set<string> {
     const found = new Set<string>()
+    // Browsers count from the opening of the page, or from 1970.
+    const clocks = [performance.now(), Date.now()]
     for (const [key, index] of this.#places) {
       if (!key.endsWith(':voice')) continue
       const [source] = this.#lines[index]?.receiver.getSynchronizationSources() ?? []
-      if ((source?.audioLevel ?? 0) > 0.02 && source && performance.timeOrigin + performance.now() - source.timestamp < 1_000) found.add(key.slice(0, -':voice'.length))
+      if (source && (source.audioLevel ?? 0) > SPEAKS && clocks.some((now) => Math.abs(now - source.timestamp) < RECENT)) found.add(key.slice(0, -':voice'.length))
     }
     return found
   }

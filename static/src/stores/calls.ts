@@ -2,8 +2,9 @@
 
 import type { Entry } from '@vouch/realtime'
 import { defineStore } from 'pinia'
-import { computed, ref, shallowRef } from 'vue'
+import { computed, ref, shallowRef, watch } from 'vue'
 
+import { windowsOf, withoutRing, withRing, type Windows } from '../calls/rings'
 import type { Room } from '../calls/room'
 import type { CallView, Ring, Wishes } from '../calls/types'
 import { useConnection } from './connection'
@@ -57,7 +58,7 @@ export const useCalls = defineStore('calls', () => {
       // What has rung before this page was opened rings here too.
       for (const call of page.calls) {
         const seat = call.seats.find((each) => each.person === me)
-        if (seat?.state === 'ringing' && call.rings_until != null) ring({ call: call.id, conversation: call.conversation, by: call.by, video: call.video, until: call.rings_until })
+        if (seat?.state === 'ringing' && call.rings_until != null) ring({ call: call.id, conversation: call.conversation, by: call.by, video: call.video, until: bounded(call.rings_until, Date.now() + RING) })
       }
       rings.value = rings.value.filter((each) => page.calls.every((call) => call.id !== each.call || call.seats.some((seat) => seat.person === me && seat.state === 'ringing')))
     } catch (error) {
@@ -83,21 +84,37 @@ export const useCalls = defineStore('calls', () => {
 
   // ── Ringing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** The other windows of this person in this browser. */
+  let windows: Windows | null = null
+
   function quiet(call: string): void {
-    rings.value = rings.value.filter((each) => each.call !== call)
+    rings.value = withoutRing(rings.value, call)
+  }
+
+  /** In every window at once, before the server has told them. */
+  function quietEverywhere(call: string): void {
+    quiet(call)
+    windows?.tell('quiet', call)
+  }
+
+  /** The server says until when; a clock that goes wrong here makes no phone ring on and on, or not at all. */
+  function bounded(until: number, otherwise: number): number {
+    const left = until - Date.now()
+    return left > 0 && left <= RING ? until : otherwise
   }
 
   function ring(fresh: Ring): void {
-    const left = fresh.until - Date.now()
-    if (left <= 0 || current.value?.id === fresh.call || rings.value.some((each) => each.call === fresh.call)) return
-    rings.value = [...rings.value, fresh]
-    setTimeout(() => quiet(fresh.call), left)
+    const now = Date.now()
+    const after = withRing(rings.value, fresh, now, current.value?.id ?? null)
+    if (after === rings.value) return
+    rings.value = after
+    setTimeout(() => quiet(fresh.call), fresh.until - now)
   }
 
   /** An entry of the own inbox. */
   function told(entry: Entry): void {
     const call = text(entry.body['call'])
-    if (entry.kind === 'ring') ring({ call, conversation: text(entry.body['conversation']), by: text(entry.body['by']), video: entry.body['video'] === true, until: entry.at + RING })
+    if (entry.kind === 'ring') ring({ call, conversation: text(entry.body['conversation']), by: text(entry.body['by']), video: entry.body['video'] === true, until: bounded(entry.at + RING, entry.at > Date.now() ? Date.now() + RING : 0) })
     else if (entry.kind === 'ring_over') quiet(call)
     soon()
   }
@@ -134,11 +151,20 @@ export const useCalls = defineStore('calls', () => {
 
   /** Joins with what is wished for: from here on devices are opened. Another call of this window is left. */
   async function enter(call: CallView, wishes: Wishes): Promise<void> {
-    quiet(call.id)
+    quietEverywhere(call.id)
     const { openRoom } = await import('../calls/room')
-    const opened = openRoom(call, wishes, { me: session.me?.id ?? '', follow, channel: (id) => connection.channel(`call:${id}`), changed: (now) => void (current.value = room.value === opened ? now : current.value), closed: () => room.value === opened && left() })
+    const opened = openRoom(call, wishes, {
+      me: session.me?.id ?? '',
+      follow,
+      heed: (tell) => watch(() => connection.online, tell, { immediate: true, flush: 'sync' }),
+      channel: (id) => connection.channel(`call:${id}`),
+      changed: (now) => void (current.value = room.value === opened ? now : current.value),
+      closed: () => room.value === opened && left(),
+    })
     room.value = opened
     current.value = call
+    // One sign-in has one seat: another window that sits on it lets go, without leaving the call.
+    windows?.tell('entered', call.id)
   }
 
   function left(): void {
@@ -149,6 +175,7 @@ export const useCalls = defineStore('calls', () => {
 
   async function join(id: string, wishes: Wishes): Promise<CallView> {
     await room.value?.leave() // nobody is in two calls
+    await import('../calls/room') // a seat is not taken before there is something to sit on
     const call = await (await api()).accept(id)
     await enter(call, wishes)
     return call
@@ -167,13 +194,17 @@ export const useCalls = defineStore('calls', () => {
 
   async function decline(id: string): Promise<void> {
     await (await api()).decline(id)
-    quiet(id)
+    quietEverywhere(id)
     soon()
   }
 
   // ── The sign-in ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   function begin(): void {
+    windows ??= windowsOf(me.value, ({ t, call }) => {
+      if (t === 'quiet') quiet(call)
+      else if (room.value?.call.value.id === call) room.value.close()
+    })
     void load()
   }
 
@@ -185,6 +216,8 @@ export const useCalls = defineStore('calls', () => {
     turn += 1
     if (again !== null) clearTimeout(again)
     again = null
+    windows?.close()
+    windows = null
     room.value?.close()
     room.value = null
     current.value = null

@@ -77,9 +77,8 @@ class CallsRepo:
             await self._seats.insert_many(rows, session=tx.session)
         for person in sorted(was - now):
             await self._claims.delete_one({"_id": person, "call": call.id}, session=tx.session)
-        claims = [{"_id": person, "call": call.id} for person in sorted(now - was)]
-        if claims:
-            await self._claims.insert_many(claims, session=tx.session)
+        for person in sorted(now - was):  # one by one: a bulk tells of what is there already in another way
+            await self._claims.insert_one({"_id": person, "call": call.id}, session=tx.session)
 
     # ── Claims ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -148,8 +147,10 @@ class RecordingsRepo:
 
     async def replace(self, recording: KeptRecording) -> bool:
         """False when it was deleted meanwhile."""
-        row = {"_id": recording.id, **_recording_row(recording)}
-        return (await self._rows.replace_one({"_id": recording.id}, row)).matched_count == 1
+        change: Document = {"$set": _recording_row(recording)}  # what is doomed stays so
+        if recording.ended is not None:
+            change["$unset"] = {"open": ""}
+        return (await self._rows.update_one({"_id": recording.id}, change)).matched_count == 1
 
     async def get(self, id: str) -> KeptRecording | None:
         row = await self._rows.find_one({"_id": id})

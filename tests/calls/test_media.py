@@ -1,0 +1,249 @@
+"""Connections, views, recordings and snapshots: at the node that has the media, and closed when a right is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from datetime import timedelta
+
+from server.calls import wire
+from server.calls.model import RecordingState
+from server.calls.views import ChangeSeat, NewConnection, SetView, SlotWanted, TakeSnapshot
+from server.calls.wire import MAX_SDP, Direction, Layer, Slot, Track
+from server.errors import Code
+from tests.calls.conftest import OFFER, Switchboard
+from tests.calls.test_service import refusal
+from tests.chat.conftest import PASSWORD
+from tests.wire.client import client_id
+
+
+async def test_media_belong_to_the_sign_in_that_has_the_seat(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    for direction in Direction:
+        await board.connect(ann, call.id, direction)
+    first = await board.connect(tom, call.id)
+    again = await board.connect(tom, call.id)
+    assert board.plane.people(call.id) == [(ann, "publish"), (ann, "watch"), (tom, "publish")]
+    assert list(board.calls.media.links(call.id)) != [first] and again in board.calls.media.links(call.id)
+    assert await refusal(board.connect(tom, call.id, device="2")) is Code.CONFLICT
+    await board.calls.accept(board.who(tom, "2"), call.id)
+    await board.settle()
+    assert board.plane.people(call.id) == [(ann, "publish"), (ann, "watch")]
+    assert await refusal(board.connect(tom, call.id)) is Code.CONFLICT
+    await board.connect(tom, call.id, device="2")
+    await board.calls.end(board.who(ann), call.id)
+    await board.settle()
+    assert board.plane.links == {} and board.calls.media.calls == []
+    assert await refusal(board.connect(ann, call.id)) is Code.CONFLICT
+
+
+async def test_what_is_refused_has_a_stable_code(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    assert await refusal(board.connect(ann, call.id, offer="x" * (MAX_SDP + 1))) is Code.TOO_LARGE
+    assert await refusal(board.connect(ann, call.id, offer="nonsense")) is Code.BAD_OFFER
+    assert await refusal(board.connect(ann, call.id, epoch=7)) is Code.STALE
+    for code in ("unavailable", "lost", "full", "failed"):
+        board.plane.refuses = code
+        assert await refusal(board.connect(ann, call.id)) is Code.UNAVAILABLE
+
+
+async def test_only_ones_own_connections_are_closed_and_changed(board: Switchboard) -> None:
+    ann, tom, max_ = await board.friends("ann", "tom", "max")
+    call = await board.joined(await board.group(ann, tom, max_), ann, tom)
+    theirs, mine = await board.connect(ann, call.id), await board.connect(tom, call.id, Direction.WATCH)
+    wanted = SetView([SlotWanted(0, ann, Track.CAMERA, Layer.LARGE), SlotWanted(1, max_), SlotWanted(2, tom)])
+    connections = board.calls.connections
+    for someone, which in ((tom, theirs), (tom, "cx_" + "0" * 20)):
+        assert await refusal(connections.disconnect(board.who(someone), call.id, which)) is Code.NOT_FOUND
+        assert await refusal(connections.view(board.who(someone), call.id, which, wanted)) is Code.NOT_FOUND
+    assert await refusal(connections.view(board.who(ann), call.id, theirs, wanted)) is Code.CONFLICT
+    assert await refusal(connections.view(board.who(max_), call.id, mine, wanted)) is Code.CONFLICT
+    await connections.view(board.who(tom), call.id, mine, wanted)
+    assert board.plane.views[mine] == (Slot(0, ann, Track.CAMERA, Layer.LARGE),)  # nobody who is not there
+    await connections.disconnect(board.who(tom), call.id, mine)
+    assert board.plane.people(call.id) == [(ann, "publish")]
+
+
+async def test_a_worker_that_dies_raises_the_epoch_and_everybody_connects_anew(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    await board.connect(ann, call.id, epoch=1)
+    board.plane.die(call.id)
+    await board.settle()
+    after = await board.calls.repo.get(call.id)
+    assert after and (after.epoch, after.over) == (2, False)
+    assert await refusal(board.connect(ann, call.id, epoch=1)) is Code.STALE
+    await board.connect(ann, call.id, epoch=2)
+    assert board.plane.people(call.id) == [(ann, "publish")]
+
+
+async def test_put_out_while_connecting(board: Switchboard) -> None:
+    """The right is looked at once more when the media are there."""
+    ann, tom, max_ = await board.friends("ann", "tom", "max")
+    call = await board.joined(await board.group(ann, tom, max_), ann, tom, max_)
+    opened, going_on = asyncio.Event(), asyncio.Event()
+    real = board.plane.open
+
+    async def slowly(id: str) -> None:
+        opened.set()
+        await going_on.wait()
+        await real(id)
+
+    board.plane.open = slowly  # type: ignore[method-assign]
+    connecting = asyncio.create_task(board.connect(tom, call.id))
+    await opened.wait()
+    await board.calls.remove(board.who(ann), call.id, tom)
+    await board.settle()
+    going_on.set()
+    assert await refusal(connecting) is Code.CONFLICT
+    assert board.plane.people(call.id) == []
+
+
+async def test_the_quality_of_lines_is_told_to_who_is_there(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    told = []
+    board.hub.teller.announce_signal = told.append  # type: ignore[method-assign, assignment]
+    board.plane.on_news(wire.Line(call.id, tom, 2.5, 900_000))
+    [event] = told
+    assert (event.ch, event.kind, event.body) == (call.ch, "line", {"person": tom, "loss": 2.5, "bitrate": 900_000})
+    connection = await board.connect(tom, call.id)
+    board.plane.on_news(wire.Down(call.id, connection, "timeout"))
+    assert board.calls.media.links(call.id) == {}
+
+
+# ── Recordings ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def recorded(board: Switchboard) -> tuple[str, str, str]:
+    """A call of two that is being recorded: the call, and its people."""
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    await board.connect(ann, call.id)
+    for person in (ann, tom):
+        await board.calls.recordings.consent(board.who(person), call.id, True)
+    await board.settle()
+    return call.id, ann, tom
+
+
+async def test_a_recording_begins_when_all_agree_ends_when_one_withdraws_and_any_of_them_deletes_it(
+    board: Switchboard,
+) -> None:
+    call, ann, tom = await recorded(board)
+    recording, people, directory = board.plane.recording[call]
+    assert people == (ann, tom) and (await board.view_of(tom, call)).recording.state is RecordingState.ON
+    recordings = board.calls.recordings
+    assert await refusal(recordings.delete(board.who(tom), recording)) is Code.CONFLICT
+    assert await refusal(recordings.read(board.who(tom), recording, 0)) is Code.NOT_FOUND
+    await recordings.consent(board.who(tom), call, False)
+    await board.settle()
+    assert board.plane.recording == {} and not directory.exists()
+    [view] = (await recordings.of(board.who(ann), call)).recordings
+    assert (view.reason, [(file.n, file.bytes) for file in view.files]) == ("stopped", [(0, len(ann)), (1, len(tom))])
+    for n, file in enumerate(view.files):
+        content = await recordings.read(board.who(ann), recording, n)
+        assert b"".join([piece async for piece in content.read(0, content.size)]) == file.person.encode()
+    [eve] = await board.people("eve")
+    for refused in (
+        recordings.read(board.who(eve), recording, 0),
+        recordings.read(board.who(ann), recording, 2),
+        recordings.delete(board.who(eve), recording),
+    ):
+        assert await refusal(refused) is Code.NOT_FOUND
+    await recordings.delete(board.who(tom), recording)
+    assert (await recordings.of(board.who(ann), call)).recordings == []
+    assert await refusal(recordings.read(board.who(ann), recording, 0)) is Code.NOT_FOUND
+
+
+async def test_the_end_of_a_call_ends_its_recording(board: Switchboard) -> None:
+    call, ann, _ = await recorded(board)
+    await board.calls.end(board.who(ann), call)
+    await board.settle()
+    [view] = (await board.calls.recordings.of(board.who(ann), call)).recordings
+    assert view.reason == "stopped" and len(view.files) == 2
+
+
+async def test_a_recording_that_ends_by_itself_is_told_and_kept(board: Switchboard) -> None:
+    call, ann, tom = await recorded(board)
+    recording, _, directory = board.plane.recording[call]
+    (directory / f"{ann}.mkv").write_bytes(b"all that fits")
+    board.plane.on_news(wire.RecordingEnded(call, recording, "full"))
+    await board.settle()
+    view = await board.view_of(tom, call)
+    assert (view.recording.state, [seat.agrees for seat in view.seats]) == (RecordingState.OFF, [False, False])
+    [kept] = (await board.calls.recordings.of(board.who(ann), call)).recordings
+    assert (kept.reason, [file.bytes for file in kept.files]) == ("full", [13])
+
+
+async def test_what_a_crash_has_left_is_found(board: Switchboard) -> None:
+    call, ann, _ = await recorded(board)
+    recording, _, directory = board.plane.recording.pop(call)
+    (directory / f"{ann}.mkv.part").write_bytes(b"half")
+    board.calls.recordings._running.clear()
+    rows = board.services.store.collection("call_recordings")
+    await rows.update_one({"_id": recording}, {"$set": {"node": "n_gone"}})
+    await board.calls.recordings.tidy()
+    [kept] = (await board.calls.recordings.of(board.who(ann), call)).recordings
+    assert (kept.reason, [(file.person, file.bytes) for file in kept.files]) == ("failed", [(ann, 4)])
+    await rows.update_one({"_id": recording}, {"$set": {"ended": None, "open": True, "node": "n_lost"}})
+    await board.calls.recordings.tidy()
+    assert (await board.calls.recordings.of(board.who(ann), call)).recordings[0].ended is None
+    board.clock.at += timedelta(hours=2)
+    await board.calls.recordings.tidy()
+    assert (await board.calls.recordings.of(board.who(ann), call)).recordings[0].reason == "failed"
+
+
+async def test_with_an_account_go_its_recordings(board: Switchboard) -> None:
+    call, ann, tom = await recorded(board)
+    recording = board.plane.recording[call][0]
+    await board.services.people.accounts.delete(tom, PASSWORD)
+    await board.settle()
+    await board.calls.keeper.look()
+    await board.calls.recordings.tidy()
+    assert (await board.calls.repo.get(call)).over  # type: ignore[union-attr]
+    assert await board.services.store.collection("call_recordings").find_one({"_id": recording}) is None
+    assert await board.calls.recordings._bucket.size(f"{recording}/0") is None
+
+
+# ── Snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_picture_is_taken_once_and_told(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    told, made = [], []
+    board.hub.teller.announce_signal = told.append  # type: ignore[method-assign, assignment]
+
+    async def picture(picture: wire.Picture, **facts: str) -> str:
+        made.append((picture.width, facts))
+        return "pf_1"
+
+    snapshots = board.calls.snapshots
+    snapshots._near = dataclasses.replace(snapshots._near, pictures=picture)
+    key = client_id()
+    wanted = TakeSnapshot(ann, key)
+    take = snapshots.take
+    assert await refusal(take(board.who(tom), call.id, wanted)) is Code.CONFLICT  # the camera is off
+    await board.calls.change_seat(board.who(ann), call.id, ChangeSeat(camera=True))
+    assert await refusal(take(board.who(tom), call.id, wanted)) is Code.CONFLICT  # and nothing comes from it
+    await board.connect(ann, call.id)
+    assert await refusal(take(board.who(tom, "2"), call.id, wanted)) is Code.CONFLICT
+    first = await take(board.who(tom), call.id, wanted)
+    assert await take(board.who(tom), call.id, wanted) == first
+    assert (first.proof, made) == (
+        "pf_1",
+        [(64, {"person": ann, "by": tom, "pledge": "", "call": call.id, "key": key})],
+    )
+    assert [event.body for event in told] == [{"person": ann, "by": tom, "proof": "pf_1"}]
+    assert await refusal(take(board.who(tom), call.id, TakeSnapshot(tom, key))) is Code.IDEMPOTENCY_CONFLICT
+    assert await refusal(take(board.who(tom), call.id, TakeSnapshot(tom, client_id()))) is Code.FORBIDDEN
+
+
+async def test_an_offer_of_another_epoch_is_not_even_looked_at(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    wanted = NewConnection(direction=Direction.WATCH, offer=OFFER, epoch=0)
+    assert await refusal(board.calls.connections.connect(board.who(ann), call.id, wanted)) is Code.STALE
+    assert board.plane.links == {}

@@ -12,6 +12,7 @@ from server.calls.worker.private import BUFFER, MAX_TRAILER, Policy, Session, av
 MAX_SSRCS = 128
 #: Packets that may come late or twice before they count as replayed.
 _WINDOW = 1024
+_VERSION = 2
 _RTP_HEADER = 12
 _RTCP_HEADER = 8
 #: The longest packet that may be protected, in bytes.
@@ -120,12 +121,12 @@ class Outbound:
         self._rtp, self._rtcp = transforms(Session(policy), outbound=True)
 
     def rtp(self, packet: bytes) -> bytes | Drop:
-        if not _RTP_HEADER <= len(packet) <= MAX_PACKET:
+        if not _RTP_HEADER <= len(packet) <= MAX_PACKET or packet[0] >> 6 != _VERSION:
             return Drop.MALFORMED
         return self._closed(self._rtp(packet))
 
     def rtcp(self, packet: bytes) -> bytes | Drop:
-        if not _RTCP_HEADER <= len(packet) <= MAX_PACKET:
+        if not _RTCP_HEADER <= len(packet) <= MAX_PACKET or packet[0] >> 6 != _VERSION:
             return Drop.MALFORMED
         return self._closed(self._rtcp(packet))
 

@@ -83,7 +83,14 @@ def data(mid: str) -> list[str]:
 
 def offer(*sections: list[str]) -> str:
     mids = [line[6:] for section in sections for line in section if line.startswith("a=mid:")]
-    head = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE " + " ".join(mids), "a=msid-semantic: WMS"]
+    head = [
+        "v=0",
+        "o=- 1 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE " + " ".join(mids),
+        "a=msid-semantic: WMS",
+    ]
     return "\r\n".join([*head, *(line for section in sections for line in section)]) + "\r\n"
 
 

@@ -145,4 +145,3 @@ class Party:
 
 def packet_of(seq: int, ssrc: int, payload: bytes = b"picture") -> bytes:
     return struct.pack("!BBHLL", 0x80, 96, seq & 0xFFFF, seq * 3_000 & 0xFFFFFFFF, ssrc) + payload
-

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.calls.wire import Direction
-from server.calls.worker import ice
 from server.calls.worker.dtls import DtlsError, Fingerprints, Identity
 from server.calls.worker.peer import BadOffer, Endpoint
 from server.calls.worker.srtp import MAX_PACKET, MAX_SSRCS, PROFILES, Drop, Inbound, Outbound
@@ -134,7 +133,8 @@ async def test_media_cannot_be_pointed_at_somebody_else() -> None:
             ada.peer.send_rtp(packet_of(seq, ada.peer.media[0].ssrc, bytes(1_000)))
         assert server.counters.packets_out == before
         assert server.counters.dropped["not_up"] == 100
-        await ada.prove()
+        ada.wire.send(ada.check((USE_CANDIDATE, b"")))
+        await ada.wire.stun.get()
         ada.peer.send_rtp(packet_of(1_000, ada.peer.media[0].ssrc))
         assert ada.inbound is not None
         assert ada.inbound.rtp(await ada.wire.media.get()) == packet_of(1_000, ada.peer.media[0].ssrc)
@@ -244,7 +244,7 @@ async def test_bad_offers_leave_nothing_behind(offer: str) -> None:
 
 async def test_an_endpoint_needs_addresses_of_its_own() -> None:
     for addresses in ([], ["example.org"], ["192.0.2.1\r\na=x"]):
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError, match="address"):
             await Endpoint.open("127.0.0.1", 0, addresses)
     async with endpoint() as server:
         with pytest.raises(OSError, match="in use"):
@@ -304,7 +304,3 @@ def test_a_handshake_without_end_is_ended() -> None:
     with pytest.raises(DtlsError):
         for _ in range(100):
             handshake.receive(b"\x16\xfe\xfd\0\0\0\0\0\0\0\0\x04\0" + bytes(1_024))
-
-
-def test_the_address_of_a_socket() -> None:
-    assert ice.spelled(ice.sockaddr("127.0.0.1", 5, v6=False)) == ("127.0.0.1", 5)

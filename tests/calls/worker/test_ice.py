@@ -39,6 +39,12 @@ def reply(request: bytes, password: str = SECRET) -> bytes:
     return bytes(message)
 
 
+def proved(data: bytes, password: bytes) -> stun.Message:
+    message = stun.parse_message(data)
+    message.check_message_integrity(password)
+    return message
+
+
 def asked(out: list[bytes]) -> list[bytes]:
     """Those of our own checks."""
     return [message for message in out if message[:2] == b"\0\x01"]
@@ -51,16 +57,17 @@ def asked(out: list[bytes]) -> list[bytes]:
         (sockaddr("192.0.2.1", 4000, v6=True), ("192.0.2.1", 4000)),
         (sockaddr("2001:db8::7", 65535, v6=True), ("2001:db8::7", 65535)),
     ],
+    ids=["ipv4", "mapped", "ipv6"],
 )
 def test_a_check_is_answered_as_another_implementation_reads_it(address: bytes, spelled: tuple[str, int]) -> None:
     mine = agent()
     request = check(mine)
     verdict, out = mine.receive(request, address, 1.0)
     assert verdict == "ok"
-    answer = stun.parse_message(out[0], integrity_key=mine.password.encode())
+    answer = proved(out[0], mine.password.encode())
     assert (answer.message_class, answer.transaction_id) == (stun.Class.RESPONSE, request[8:20])
     assert answer.attributes["XOR-MAPPED-ADDRESS"] == spelled
-    own = stun.parse_message(out[1], integrity_key=SECRET.encode())
+    own = proved(out[1], SECRET.encode())
     assert own.message_class is stun.Class.REQUEST
     assert own.attributes["USERNAME"] == f"{REMOTE}:{mine.ufrag}"
     assert "ICE-CONTROLLED" in own.attributes
@@ -174,7 +181,7 @@ def test_a_recorded_check_from_elsewhere_counts_for_nothing() -> None:
 def test_we_are_always_the_controlled_one() -> None:
     mine = agent()
     verdict, (out,) = mine.receive(check(mine, role="ICE-CONTROLLED"), HERE, 1.0)
-    answer = stun.parse_message(out, integrity_key=mine.password.encode())
+    answer = proved(out, mine.password.encode())
     assert verdict == "ok"
     assert answer.message_class is stun.Class.ERROR
     assert answer.attributes["ERROR-CODE"][0] == 487

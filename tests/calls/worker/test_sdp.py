@@ -250,7 +250,17 @@ def test_candidates_are_not_read(candidate: str) -> None:
 
 _WORDS = st.sampled_from(
     [line for line in offers.publishing().split("\r\n") if line]
-    + ["m=audio 9", "a=mid:", "a=ssrc:", "a=rtpmap:", "a=fmtp:96", "a=extmap:", "a=fingerprint:", "a=group:BUNDLE", "a="]
+    + [
+        "m=audio 9",
+        "a=mid:",
+        "a=ssrc:",
+        "a=rtpmap:",
+        "a=fmtp:96",
+        "a=extmap:",
+        "a=fingerprint:",
+        "a=group:BUNDLE",
+        "a=",
+    ]
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.rtp import RtcpPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket
+from av import AudioFrame
 
 from server.calls.wire import Direction
 from server.calls.worker.peer import Endpoint, Peer
@@ -76,7 +77,9 @@ async def test_a_stock_peer_watches(monkeypatch: pytest.MonkeyPatch, batches: bo
         for seq in range(200):
             peer.send_rtp(rtp(voice, seq))
             await asyncio.sleep(0)
-        assert (await frame).sample_rate == 48_000
+        heard = await frame
+        assert isinstance(heard, AudioFrame)
+        assert heard.sample_rate == 48_000
         while True:  # its receiver tells us that it got our packets
             for part in RtcpPacket.parse(await said.rtcp.get()):
                 if isinstance(part, RtcpRrPacket) and any(report.ssrc == voice.ssrc for report in part.reports):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from server.calls.wire import MAX_SDP, Direction
 from server.calls.worker import answer, sdp
-from server.calls.worker.sdp import BadOffer, Media
+from server.calls.worker.sdp import BadOffer
 from tests.calls.worker import offers
 
 OURS = answer.Ours(
@@ -83,10 +84,8 @@ def test_what_was_not_offered_is_not_answered() -> None:
 
 def test_an_answer_to_a_watcher_names_our_streams() -> None:
     offer = sdp.read(offers.watching(1), Direction.WATCH)
-    media = (
-        Media(**{**_fields(offer.media[0]), "ssrc": 7}),
-        Media(**{**_fields(offer.media[1]), "ssrc": 8, "rtx_ssrc": 9}),
-    )
+    sound, picture = offer.media
+    media = (msgspec.structs.replace(sound, ssrc=7), msgspec.structs.replace(picture, ssrc=8, rtx_ssrc=9))
     lines = answer.written(offer, media, Direction.WATCH, OURS).splitlines()
     assert [line for line in lines if "ssrc" in line and "ext" not in line] == [
         "a=ssrc:7 cname:voices",
@@ -96,10 +95,6 @@ def test_an_answer_to_a_watcher_names_our_streams() -> None:
     ]
     assert [line for line in lines if line.startswith("a=msid:")] == ["a=msid:seat0 audio0", "a=msid:seat0 video0"]
     assert lines.count("a=sendonly") == 2
-
-
-def _fields(media: Media) -> dict[str, object]:
-    return {name: getattr(media, name) for name in media.__struct_fields__}
 
 
 @pytest.mark.parametrize(

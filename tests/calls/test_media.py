@@ -11,6 +11,7 @@ from server.calls.model import RecordingState
 from server.calls.views import ChangeSeat, NewConnection, SetView, SlotWanted, TakeSnapshot
 from server.calls.wire import MAX_SDP, Direction, Layer, Slot, Track
 from server.errors import Code
+from server.realtime.protocol import SignalEvent
 from tests.calls.conftest import OFFER, Switchboard
 from tests.calls.test_service import refusal
 from tests.chat.conftest import PASSWORD
@@ -25,7 +26,8 @@ async def test_media_belong_to_the_sign_in_that_has_the_seat(board: Switchboard)
     first = await board.connect(tom, call.id)
     again = await board.connect(tom, call.id)
     assert board.plane.people(call.id) == [(ann, "publish"), (ann, "watch"), (tom, "publish")]
-    assert list(board.calls.media.links(call.id)) != [first] and again in board.calls.media.links(call.id)
+    assert list(board.calls.media.links(call.id)) != [first]
+    assert again in board.calls.media.links(call.id)
     assert await refusal(board.connect(tom, call.id, device="2")) is Code.CONFLICT
     await board.calls.accept(board.who(tom, "2"), call.id)
     await board.settle()
@@ -34,7 +36,8 @@ async def test_media_belong_to_the_sign_in_that_has_the_seat(board: Switchboard)
     await board.connect(tom, call.id, device="2")
     await board.calls.end(board.who(ann), call.id)
     await board.settle()
-    assert board.plane.links == {} and board.calls.media.calls == []
+    assert board.plane.links == {}
+    assert board.calls.media.calls == []
     assert await refusal(board.connect(ann, call.id)) is Code.CONFLICT
 
 
@@ -73,7 +76,8 @@ async def test_a_worker_that_dies_raises_the_epoch_and_everybody_connects_anew(b
     board.plane.die(call.id)
     await board.settle()
     after = await board.calls.repo.get(call.id)
-    assert after and (after.epoch, after.over) == (2, False)
+    assert after
+    assert (after.epoch, after.over) == (2, False)
     assert await refusal(board.connect(ann, call.id, epoch=1)) is Code.STALE
     await board.connect(ann, call.id, epoch=2)
     assert board.plane.people(call.id) == [(ann, "publish")]
@@ -86,10 +90,10 @@ async def test_put_out_while_connecting(board: Switchboard) -> None:
     opened, going_on = asyncio.Event(), asyncio.Event()
     real = board.plane.open
 
-    async def slowly(id: str) -> None:
+    async def slowly(call: str) -> None:
         opened.set()
         await going_on.wait()
-        await real(id)
+        await real(call)
 
     board.plane.open = slowly  # type: ignore[method-assign]
     connecting = asyncio.create_task(board.connect(tom, call.id))
@@ -104,7 +108,7 @@ async def test_put_out_while_connecting(board: Switchboard) -> None:
 async def test_the_quality_of_lines_is_told_to_who_is_there(board: Switchboard) -> None:
     ann, tom = await board.friends("ann", "tom")
     call = await board.joined(await board.direct(ann, tom), ann, tom)
-    told = []
+    told: list[SignalEvent] = []
     board.hub.teller.announce_signal = told.append  # type: ignore[method-assign, assignment]
     board.plane.on_news(wire.Line(call.id, tom, 2.5, 900_000))
     [event] = told
@@ -133,13 +137,15 @@ async def test_a_recording_begins_when_all_agree_ends_when_one_withdraws_and_any
 ) -> None:
     call, ann, tom = await recorded(board)
     recording, people, directory = board.plane.recording[call]
-    assert people == (ann, tom) and (await board.view_of(tom, call)).recording.state is RecordingState.ON
+    assert people == (ann, tom)
+    assert (await board.view_of(tom, call)).recording.state is RecordingState.ON
     recordings = board.calls.recordings
     assert await refusal(recordings.delete(board.who(tom), recording)) is Code.CONFLICT
     assert await refusal(recordings.read(board.who(tom), recording, 0)) is Code.NOT_FOUND
     await recordings.consent(board.who(tom), call, False)
     await board.settle()
-    assert board.plane.recording == {} and not directory.exists()
+    assert board.plane.recording == {}
+    assert not directory.exists()
     [view] = (await recordings.of(board.who(ann), call)).recordings
     assert (view.reason, [(file.n, file.bytes) for file in view.files]) == ("stopped", [(0, len(ann)), (1, len(tom))])
     for n, file in enumerate(view.files):
@@ -162,7 +168,8 @@ async def test_the_end_of_a_call_ends_its_recording(board: Switchboard) -> None:
     await board.calls.end(board.who(ann), call)
     await board.settle()
     [view] = (await board.calls.recordings.of(board.who(ann), call)).recordings
-    assert view.reason == "stopped" and len(view.files) == 2
+    assert view.reason == "stopped"
+    assert len(view.files) == 2
 
 
 async def test_a_recording_that_ends_by_itself_is_told_and_kept(board: Switchboard) -> None:
@@ -196,7 +203,7 @@ async def test_what_a_crash_has_left_is_found(board: Switchboard) -> None:
 
 
 async def test_with_an_account_go_its_recordings(board: Switchboard) -> None:
-    call, ann, tom = await recorded(board)
+    call, _, tom = await recorded(board)
     recording = board.plane.recording[call][0]
     await board.services.people.accounts.delete(tom, PASSWORD)
     await board.settle()
@@ -213,7 +220,8 @@ async def test_with_an_account_go_its_recordings(board: Switchboard) -> None:
 async def test_a_picture_is_taken_once_and_told(board: Switchboard) -> None:
     ann, tom = await board.friends("ann", "tom")
     call = await board.joined(await board.direct(ann, tom), ann, tom)
-    told, made = [], []
+    told: list[SignalEvent] = []
+    made: list[tuple[int, dict[str, str]]] = []
     board.hub.teller.announce_signal = told.append  # type: ignore[method-assign, assignment]
 
     async def picture(picture: wire.Picture, **facts: str) -> str:

@@ -279,13 +279,18 @@ def test_whatever_happens_holds_together(others: set[str], happens: list[tuple[S
         if before.over:
             assert call == before
         if call.over:
-            assert call.ending and call.ended and not inside and call.due is None
+            assert call.ending
+            assert call.ended
+            assert not inside
+            assert call.due is None
             assert not any(seat.state is SeatState.RINGING for seat in call.seats)
             assert call.recording.state is RecordingState.OFF
         else:
-            assert inside and all(seat.session for seat in inside)
+            assert inside
+            assert all(seat.session for seat in inside)
             assert (call.state is CallState.RUNNING) == (call.answered is not None)
-            assert call.due is not None and (call.due > now or course.tick(call, now) != call)
+            assert call.due is not None
+            assert call.due > now or course.tick(call, now) != call
         for seat in call.seats:
             assert seat.inside or not (seat.session or seat.voice or seat.camera or seat.screen or seat.watching)
             assert set(seat.watching) <= {one.person for one in inside} - {seat.person}

@@ -160,7 +160,9 @@ async def test_who_is_put_out_of_the_group_is_out_of_the_call_and_their_media_cl
     await board.settle()
     assert board.plane.people(call.id) == [(max_, "publish")]
     kept = await board.calls.repo.get(call.id)
-    assert kept and kept.seat(tom) and kept.seat(tom).state is SeatState.REMOVED  # type: ignore[union-attr]
+    assert kept
+    assert kept.seat(tom)
+    assert kept.seat(tom).state is SeatState.REMOVED
 
 
 async def test_a_block_ends_the_call_of_the_two(board: Switchboard) -> None:
@@ -170,7 +172,8 @@ async def test_a_block_ends_the_call_of_the_two(board: Switchboard) -> None:
     await board.services.people.friends.block(tom, ann)
     await board.settle()
     kept = await board.calls.repo.get(call.id)
-    assert kept and kept.over
+    assert kept
+    assert kept.over
     assert board.plane.links == {}
     assert await refusal(board.start(ann, call.conversation)) is Code.CLOSED
 
@@ -262,7 +265,8 @@ async def test_time_passes_only_once(board: Switchboard) -> None:
     board.clock.at += RING + timedelta(seconds=1)
     await asyncio.gather(*(board.calls.keeper.look() for _ in range(3)))
     kept = await board.calls.repo.get(call.id)
-    assert kept and kept.version == 2
+    assert kept
+    assert kept.version == 2
     assert len(await board.inbox(tom, "call_missed")) == 1
 
 

@@ -6,10 +6,10 @@ import { workerPlugin } from './build/worker'
 /** Where `npm run dev` finds the server; `VOUCH_SERVER` names another one. */
 const server = process.env['VOUCH_SERVER'] ?? 'http://127.0.0.1:8080'
 
-/** Few files rather than many: what others wrote, what every page needs, and one file per page, thing that is rarely opened (`lazy/`) or part that few pages share (money, pledges, calls). */
+/** Few files rather than many: what others wrote, what every page needs, and one file per page, thing that is rarely opened (`lazy/`) or part that few pages share (money, pledges, calls, proofs). */
 function chunk(id: string): string | undefined {
   if (id.includes('/node_modules/')) return 'vendor'
-  if (/\/static\/src\/(emoji\/|money\/|pledges\/|calls\/|components\/(money|pledges|calls)\/|locales\/[\w-]+\/calls\.ts|.*\/lazy\/)/.test(id)) return undefined
+  if (/\/static\/src\/(emoji\/|money\/|pledges\/|calls\/|proofs\/|components\/(money|pledges|calls|proofs)\/|locales\/[\w-]+\/calls\.ts|.*\/lazy\/)/.test(id)) return undefined
   return /\/static\/(packages|src\/(?!pages\/|main|App))/.test(id) ? 'core' : undefined
 }
 

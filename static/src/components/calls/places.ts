@@ -45,6 +45,8 @@ const NARROWEST = 3 / 4
 const PHONE = 600
 /** As many tiles as one page has at most: a watching connection has no room for more. */
 const MOST = { phone: 6, wide: 12 } as const
+/** On a wall more are seen at once, each smaller. */
+const WALL = { phone: 8, wide: 14 } as const
 const STRIP = { phone: 116, wide: 188 } as const
 /** Below this width a tile is a small one. */
 const SMALL = 260
@@ -120,20 +122,27 @@ export function placed(tiles: readonly Placed[], wishes: Wishes): Placement {
     places.set(own[0].key, { ...cornerOf(wishes), small: true, corner: true })
     return { places, page: 0, pages: 1 }
   }
-  // Between two, the other one has the stage, and oneself the corner; the same on a wall of many.
-  const cornered = own.length === 1 && others.length > 0 && (wishes.way === 'wall' || tiles.length === 2)
+  // Between two, the other one has the stage, and oneself the corner.
+  const cornered = own.length === 1 && tiles.length === 2
   if (cornered && wishes.pinned !== own[0]?.key) {
-    const { shown, page, pages } = paged(others, most, wishes.page)
-    const boxes = shown.length === 1 ? [whole] : cells(shown.length, whole)
-    laid(shown, boxes, places)
-    laid(own, [cornerOf(wishes)], places)
-    const corner = own[0] && places.get(own[0].key)
-    if (own[0] && corner) places.set(own[0].key, { ...corner, small: true, corner: true })
-    return { places, page, pages }
+    laid(others, [whole], places)
+    if (own[0]) places.set(own[0].key, { ...cornerOf(wishes), small: true, corner: true })
+    return { places, page: 0, pages: 1 }
   }
+  if (wishes.way === 'wall' && others.length > 1) return onWall(others, own, wishes, places)
   if (wishes.way === 'speaker' && tiles.length > 1) return withSpeaker(tiles, wishes, places)
   const { shown, page, pages } = paged([...others, ...own], most, wishes.page)
   laid(shown, shown.length === 1 ? [whole] : cells(shown.length, whole), places)
+  return { places, page, pages }
+}
+
+/** Those whom one watches fill the stage; below it stands a narrow line with oneself at its end. */
+function onWall(others: readonly Placed[], own: readonly Placed[], wishes: Wishes, places: Map<string, Place>): Placement {
+  const { width, height } = wishes
+  const self = width < PHONE ? { width: 72, height: 54 } : { width: 144, height: 81 }
+  const { shown, page, pages } = paged(others, width < PHONE ? WALL.phone : WALL.wide, wishes.page)
+  laid(shown, cells(shown.length, { x: 0, y: 0, width, height: height - self.height - GAP }), places)
+  if (own[0]) places.set(own[0].key, { x: width - self.width, y: height - self.height, ...self, small: true, corner: false })
   return { places, page, pages }
 }
 

@@ -2,6 +2,8 @@
 
 import { computed, ref, type ComputedRef, type Ref } from 'vue'
 
+import { qualityFrom } from '../../calls/quality'
+import type { Trouble } from '../../calls/standing'
 import type { Looked, Phase } from '../../calls/types'
 import { useCalls } from '../../stores/calls'
 import type { Quality } from './stage'
@@ -17,6 +19,10 @@ export interface RoomHere {
   readonly canShare: boolean
   readonly quality: ComputedRef<Quality>
   readonly soundBlocked: Ref<boolean>
+  /** The last device that could not be opened, or is gone. */
+  readonly trouble: ComputedRef<Trouble | null>
+  /** Who has taken a picture of oneself last. */
+  readonly taken: ComputedRef<{ readonly by: string } | null>
   qualityOf(person: string): Quality
   speaks(person: string): boolean
   streamOf(person: string, track: 'voice' | 'camera' | 'screen'): MediaStream | null
@@ -35,16 +41,6 @@ export interface RoomHere {
   /** Plays what the browser has kept silent; who plays something is asked by this. */
   playSound(): void
   whenPlayed(play: () => void): () => void
-}
-
-/** Percent of loss from which a line is fair, and poor. */
-const FAIR = 3
-const POOR = 10
-
-export function qualityFrom(loss: number | undefined): Quality {
-  if (loss === undefined) return 'unknown'
-  if (loss >= POOR) return 'poor'
-  return loss >= FAIR ? 'fair' : 'good'
 }
 
 const players = new Set<() => void>()
@@ -71,6 +67,8 @@ export function useRoom(): RoomHere {
       return phase.value === 'connecting' ? 'unknown' : qualityOf(calls.me)
     }),
     soundBlocked,
+    trouble: computed(() => here.value?.trouble.value ?? null),
+    taken: computed(() => here.value?.taken.value ?? null),
     qualityOf,
     speaks: (person) => here.value?.speaking.value.has(person) ?? false,
     streamOf: (person, track) => here.value?.streamOf(person, track) ?? null,

@@ -2,21 +2,19 @@
 
 import { computed, onBeforeUnmount, onMounted, ref, shallowRef, watch, type ComputedRef, type Ref, type ShallowRef } from 'vue'
 
+import { deviceFault, type DeviceFault } from '../../calls/faults'
+import { cameraWish, voiceWish } from '../../calls/wishes'
 import { chosenDevices, devicesOf, type Choice } from '../../calls/devices'
 import { levelMeter } from '../../calls/meter'
-
-/** Why a device could not be opened. */
-export type TrialFault = 'refused' | 'busy' | 'absent' | 'unsupported'
 
 export interface Trial {
   readonly wantsVoice: Ref<boolean>
   readonly wantsCamera: Ref<boolean>
   readonly open: ComputedRef<boolean>
   readonly opening: Ref<boolean>
-  readonly fault: Ref<TrialFault | null>
+  readonly fault: Ref<DeviceFault | null>
   readonly stream: ShallowRef<MediaStream | null>
   readonly showsCamera: ComputedRef<boolean>
-  readonly hears: ComputedRef<boolean>
   /** 0 … 1, and whether anything has been heard yet. */
   readonly level: Ref<number>
   readonly heard: Ref<boolean>
@@ -35,19 +33,12 @@ export interface Trial {
 /** Louder than the noise of a quiet room. */
 const HEARD = 0.12
 
-export function faultOf(error: unknown): TrialFault {
-  const name = error instanceof Error ? error.name : ''
-  if (name === 'NotAllowedError' || name === 'SecurityError') return 'refused'
-  if (name === 'NotFoundError' || name === 'OverconstrainedError') return 'absent'
-  return name === 'NotReadableError' || name === 'AbortError' ? 'busy' : 'unsupported'
-}
-
 export function useTrial(video: boolean): Trial {
   const { camera, microphone, speaker } = chosenDevices()
   const wantsVoice = ref(true)
   const wantsCamera = ref(video)
   const opening = ref(false)
-  const fault = ref<TrialFault | null>(null)
+  const fault = ref<DeviceFault | null>(null)
   const stream = shallowRef<MediaStream | null>(null)
   const level = ref(0)
   const heard = ref(false)
@@ -68,12 +59,12 @@ export function useTrial(video: boolean): Trial {
 
   /** Both at once, so that the browser asks once; when one of them fails, the other alone. */
   async function opened(): Promise<MediaStream> {
-    const audio = wantsVoice.value && { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...(microphone.value ? { deviceId: { ideal: microphone.value } } : {}) }
-    const picture = wantsCamera.value && { width: { ideal: 1280 }, height: { ideal: 720 }, ...(camera.value ? { deviceId: { ideal: camera.value } } : {}) }
+    const audio = wantsVoice.value && voiceWish(microphone.value)
+    const picture = wantsCamera.value && cameraWish(camera.value)
     try {
       return await navigator.mediaDevices.getUserMedia({ audio, video: picture })
     } catch (error) {
-      fault.value = faultOf(error)
+      fault.value = deviceFault(error)
       if (!audio || !picture || fault.value === 'refused') throw error
     }
     try {
@@ -110,7 +101,7 @@ export function useTrial(video: boolean): Trial {
       })
       all.value = await devicesOf()
     } catch (error) {
-      if (mine === turn) fault.value = faultOf(error)
+      if (mine === turn) fault.value = deviceFault(error)
     } finally {
       if (mine === turn) opening.value = false
     }
@@ -141,7 +132,6 @@ export function useTrial(video: boolean): Trial {
     fault,
     stream,
     showsCamera: computed(() => stream.value !== null && wantsCamera.value && tracks('video')),
-    hears: computed(() => level.value > HEARD),
     level,
     heard,
     cameras: kind('videoinput'),

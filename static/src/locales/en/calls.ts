@@ -9,6 +9,7 @@ export default {
     more: 'Show older calls',
     out: 'You called',
     in: '{name} called',
+    inDirect: 'Called you',
     pledge: 'About a promise',
     state: { ringing: 'rings', running: 'running', missed: 'missed', noAnswer: 'no answer', declined: 'declined', cancelled: 'hung up', failed: 'failed' },
     join: 'Join',
@@ -202,6 +203,15 @@ export default {
     done: 'The proof photo is filed.',
     of: 'Whose picture?',
     taken: '{name} took a proof photo of you.',
+  },
+  trouble: {
+    refused: 'The browser does not let us use it ({what}). Press the sign left of the address to allow it.',
+    busy: 'Another program is using it ({what}). Close it there, or choose another device.',
+    absent: 'No such device was found ({what}). You stay in the call without it.',
+    unsupported: 'This browser cannot do it here ({what}).',
+    unplugged: 'It was unplugged ({what}). You stay in the call without it.',
+    replaced: 'It was unplugged ({what}); another device has taken its place.',
+    what: { voice: 'microphone', camera: 'camera', screen: 'screen' },
   },
   leave: {
     endTitle: 'End the call for everybody?',

@@ -11,6 +11,7 @@ const calls: Texts<typeof en> = {
     more: '更早的通话',
     out: '你呼叫',
     in: '{name}呼叫',
+    inDirect: '呼叫你',
     pledge: '关于一个约定',
     state: { ringing: '响铃中', running: '进行中', missed: '未接', noAnswer: '无人接听', declined: '被拒绝', cancelled: '已挂断', failed: '失败' },
     join: '加入',
@@ -204,6 +205,15 @@ const calls: Texts<typeof en> = {
     done: '凭证照片已存档。',
     of: '拍谁的画面？',
     taken: '{name}给你拍了一张凭证照片。',
+  },
+  trouble: {
+    refused: '浏览器不允许使用（{what}）。按地址栏左边的图标来允许。',
+    busy: '另一个程序正在使用（{what}）。请在那边关闭，或换一个设备。',
+    absent: '没有找到设备（{what}）。你仍在通话中。',
+    unsupported: '这个浏览器在这里用不了（{what}）。',
+    unplugged: '设备被拔出（{what}）。你仍在通话中。',
+    replaced: '设备被拔出（{what}），已换成另一个。',
+    what: { voice: '麦克风', camera: '摄像头', screen: '屏幕' },
   },
   leave: {
     endTitle: '结束所有人的通话？',

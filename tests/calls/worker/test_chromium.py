@@ -22,7 +22,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.gen_test(timeout=90)]
 _PUBLISH = """async () => {
   const canvas = document.createElement("canvas"); canvas.width = 320; canvas.height = 240;
   const brush = canvas.getContext("2d");
-  setInterval(() => { brush.fillStyle = `hsl(${performance.now() / 10 % 360} 90% 50%)`; brush.fillRect(0, 0, 320, 240) }, 40);
+  const paint = () => {
+    brush.fillStyle = `hsl(${performance.now() / 10 % 360} 90% 50%)`; brush.fillRect(0, 0, 320, 240);
+  };
+  setInterval(paint, 40);
   const context = new AudioContext(), tone = context.createOscillator(), out = context.createMediaStreamDestination();
   tone.connect(out); tone.start();
   window.one = new RTCPeerConnection({ bundlePolicy: "max-bundle" });

@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from OpenSSL import SSL
 
 from server.calls.wire import Direction
+from server.calls.worker import ice
 from server.calls.worker.dtls import DtlsError, Fingerprints, Identity
 from server.calls.worker.peer import BadOffer, Endpoint
 from server.calls.worker.srtp import MAX_PACKET, MAX_SSRCS, PROFILES, Drop, Inbound, Outbound
+from server.calls.worker.udp import MAX_QUEUE, Udp
 from tests.calls.worker.party import USE_CANDIDATE, Party, Wire, packet_of
 from tests.calls.worker.stock import endpoint, watched
 
@@ -155,6 +158,62 @@ async def test_a_handshake_does_not_begin_with_an_address_that_is_only_claimed()
         assert ada.wire.bytes_in < ada.wire.bytes_out
         ada.wire.send(ada.reply(question))
         await shaking
+
+
+async def test_a_lost_flight_is_sent_again() -> None:
+    async with endpoint() as server, party(server) as ada:
+        await ada.prove()
+        with pytest.raises(SSL.WantReadError):
+            ada.ssl.do_handshake()
+        ada._flush()
+        lost = await ada.wire.dtls.get()
+        assert ada.wire.dtls.empty()
+        await ada.shake()  # gets what the server's own clock sends again
+        assert lost[:3] == b"\x16\xfe\xfd"
+        ada.wire.send(ada.sealed(1))
+        assert await watched(ada.peer).rtp.get() == packet_of(1, 2001)
+
+
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "one by one"])
+async def test_what_does_not_fit_or_cannot_go_is_lost(batches: bool) -> None:
+    udp = Udp("127.0.0.1", 0, lambda data, address: None, batches=batches)
+    here = ice.sockaddr("127.0.0.1", udp.port, v6=False)
+    nowhere = ice.sockaddr("240.0.0.1", 9, v6=False)  # nobody is reached there from the loopback
+    udp.send(b"x", nowhere)
+    udp.send(b"y", here)
+    udp._flush()
+    assert udp.lost == 1
+    for _ in range(MAX_QUEUE + 7):
+        udp.send(b"z", here)
+    assert udp.lost == 8
+    udp.close()
+    udp.close()
+    udp.send(b"after the end", here)
+    assert udp.lost == 9
+
+
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "one by one"])
+async def test_a_full_socket_is_waited_for(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
+    got: list[bytes] = []
+    udp = Udp("127.0.0.1", 0, lambda data, address: got.append(data), batches=batches)
+    here = ice.sockaddr("127.0.0.1", udp.port, v6=False)
+    name = "_write_many" if batches else "_write"
+    write = getattr(udp, name)
+    tries: list[bool] = []
+
+    def full_at_first() -> bool:
+        tries.append(True)
+        return len(tries) > 1 and write()
+
+    monkeypatch.setattr(udp, name, full_at_first)
+    udp.send(b"patience", here)
+    udp._flush()
+    assert (got, udp._waiting) == ([], True)
+    while not got:
+        await asyncio.sleep(0)
+    assert got == [b"patience"]
+    assert not udp._waiting
+    udp.close()
 
 
 async def test_claiming_the_address_of_another_gains_nothing() -> None:

@@ -45,10 +45,10 @@ class Floor:
 
     def _quick(self, ask: wire.Asks) -> wire.Reply | None:
         match ask:
-            case wire.Open(id=number, call=call):
+            case wire.Open(call=call):
                 if call not in self._rooms:
                     self._rooms[call] = Room(call, self._endpoint, self._tell)
-            case wire.Close(id=number, call=call):
+            case wire.Close(call=call):
                 room = self._rooms.pop(call, None)
                 if room is not None:
                     self._later(ask, self._closed(ask, room))
@@ -56,25 +56,25 @@ class Floor:
             case wire.Connect(id=number):
                 sdp = self._room(ask.call).connect(ask.connection, ask.person, ask.direction, ask.offer)
                 return wire.Answered(id=number, sdp=sdp)
-            case wire.Disconnect(id=number):
+            case wire.Disconnect():
                 self._room(ask.call).disconnect(ask.connection)
-            case wire.View(id=number):
+            case wire.View():
                 self._room(ask.call).view(ask.connection, ask.slots)
-            case wire.Record(id=number):
+            case wire.Record():
                 self._room(ask.call).record(
                     ask.recording, ask.people, Path(ask.directory), lease=ask.lease, max_bytes=ask.max_bytes
                 )
-            case wire.StopRecording(id=number):
+            case wire.StopRecording():
                 self._later(ask, self._recorded(ask, self._room(ask.call)))
                 return None
-            case wire.Snapshot(id=number):
+            case wire.Snapshot():
                 if len(self._slow) >= _MOST_SLOW:
                     raise Refusal("full", "too many pictures at once")
                 self._later(ask, self._picture(ask, self._room(ask.call)))
                 return None
             case wire.Measure(id=number):
                 return self._measured(number)
-        return wire.Done(id=number)
+        return wire.Done(id=ask.id)
 
     def _room(self, call: str) -> Room:
         room = self._rooms.get(call)

@@ -157,7 +157,7 @@ class Room:
         for slot in watching.slots:
             publishing = self._publishing.get(slot.person)
             if publishing is not None:
-                wanted[slot.index] = _wanted(publishing.publisher.sources, slot)
+                wanted[slot.index] = _wanted(publishing, slot)
         watching.viewer.view(wanted)
 
     def _refresh(self, person: str) -> None:
@@ -189,9 +189,7 @@ class Room:
 
     # -- recordings
 
-    def record(
-        self, recording: str, people: tuple[str, ...], directory: Path, *, lease: float, max_bytes: int
-    ) -> None:
+    def record(self, recording: str, people: tuple[str, ...], directory: Path, *, lease: float, max_bytes: int) -> None:
         """Begins, or renews. Raises Refusal `full`; `failed` for one that has ended."""
         running = self._recordings.get(recording)
         if running is not None:
@@ -201,6 +199,8 @@ class Room:
         else:
             if len(self._recordings) >= _MOST_RECORDINGS:
                 raise Refusal("full", "too many recordings")
+            if not directory.is_dir():
+                raise Refusal("failed", "There is no such directory.")
             self._recordings[recording] = Recording(
                 directory,
                 people,
@@ -256,12 +256,15 @@ class Room:
 
     def look(self, now: float, *, lines: bool) -> None:
         """Tells what has begun or ended to flow, and of everybody's line when `lines`. `now` of the loop."""
-        for publishing in self._publishing.values():
+        for publishing in tuple(self._publishing.values()):
+            small = Track.SMALL in publishing.flowing
             for track, source in publishing.publisher.sources.items():
                 on = now - source.heard < _SILENT_SECONDS
                 if on != (track in publishing.flowing):
                     (publishing.flowing.add if on else publishing.flowing.discard)(track)
                     self._tell(wire.Flowing(call=self.call, person=publishing.person, track=track, on=on))
+            if small != (Track.SMALL in publishing.flowing):
+                self._refresh(publishing.person)
         if lines:
             for watching in self._watching.values():
                 if watching.peer.up:
@@ -297,11 +300,12 @@ def _tracks(media: tuple[Media, ...]) -> dict[str, Track]:
     return tracks
 
 
-def _wanted(sources: dict[Track, Source], slot: Slot) -> Wanted:
+def _wanted(publishing: _Publishing, slot: Slot) -> Wanted:
+    sources = publishing.publisher.sources
     source, small = sources.get(slot.track), None
-    if slot.track is Track.CAMERA:
+    if slot.track is Track.CAMERA and Track.SMALL in publishing.flowing:  # not everybody sends a small picture
         if slot.layer is Layer.SMALL:
-            source = sources.get(Track.SMALL) or source
+            source = sources.get(Track.SMALL)
         elif slot.layer is Layer.AUTO:
             small = sources.get(Track.SMALL)
     return Wanted(source, small)

@@ -1,0 +1,195 @@
+"""Workers as processes: started when needed, found out when they die or hang, gone with their parent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.calls import wire
+from server.calls.pool import Pool
+from server.calls.process import PlaneError, Process
+from server.settings import ROOT
+from tests.conftest import Run, eventually
+
+
+class Yard:
+    """A pool and what it has said."""
+
+    def __init__(self, logs: Path, most: int = 2, *, port: int = 0, look: float = 0.1, hung: float = 15.0) -> None:
+        self.news: list[wire.News] = []
+        self.lost: list[frozenset[str]] = []
+        self.pool = Pool(
+            most,
+            base_port=port,
+            addresses=("127.0.0.1",),
+            logs=logs,
+            on_news=self.news.append,
+            on_death=self.lost.append,
+            look_seconds=look,
+            hung_seconds=hung,
+        )
+
+
+@pytest.fixture
+def yard(tmp_path: Path, run: Run[Any]) -> Iterator[Yard]:
+    made = Yard(tmp_path / "logs")
+    yield made
+    run(made.pool.stop())
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def test_no_process_runs_before_it_is_needed_and_none_after_the_end(yard: Yard) -> None:
+    assert not yard.pool.pids
+    seat = await yard.pool.take()
+    (pid,) = yard.pool.pids
+    assert seat.port > 0
+    assert await yard.pool.take() is seat, "it has no calls"
+    await yard.pool.stop()
+    assert gone(pid)
+    assert yard.lost == []
+    with pytest.raises(PlaneError, match="unavailable"):
+        await yard.pool.take()
+
+
+async def test_the_least_loaded_is_taken(yard: Yard) -> None:
+    first = await yard.pool.take()
+    first.calls.add("cl_1")
+    second = await yard.pool.take()
+    assert second is not first
+    second.calls.update(("cl_2", "cl_3"))
+    assert await yard.pool.take() is first
+    assert len(yard.pool.pids) == 2
+
+
+async def test_many_at_once_wait_for_one_start(yard: Yard) -> None:
+    seats = await asyncio.gather(*(yard.pool.take() for _ in range(5)))
+    assert len(set(map(id, seats))) == 1
+    assert len(yard.pool.pids) == 1
+
+
+async def test_who_gives_up_waiting_ends_no_start(yard: Yard) -> None:
+    impatient = asyncio.ensure_future(yard.pool.take())
+    patient = asyncio.ensure_future(yard.pool.take())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert (await patient).port > 0
+
+
+async def test_one_that_dies_is_told_and_restarted(yard: Yard) -> None:
+    seat = await yard.pool.take()
+    seat.calls.add("cl_1")
+    (pid,) = yard.pool.pids
+    os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: yard.lost == [frozenset({"cl_1"})])
+    await eventually(lambda: yard.pool.pids not in ((), (pid,)))
+    assert seat.calls == set()
+    measured = await yard.pool.measure()
+    assert [worker.calls for worker in measured] == [0]
+
+
+async def test_who_waits_for_an_answer_learns_of_the_death(yard: Yard) -> None:
+    seat = await yard.pool.take()
+    (pid,) = yard.pool.pids
+    os.kill(pid, signal.SIGSTOP)
+    asking = asyncio.ensure_future(seat.ask(lambda number: wire.Measure(id=number), wire.Measured, 10))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(PlaneError) as caught:
+        await asking
+    assert caught.value.code == "lost"
+
+
+async def test_one_that_hangs_is_killed(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, look=0.05, hung=0.5)
+    yard.pool.start()
+    try:
+        seat = await yard.pool.take()
+        seat.calls.add("cl_1")
+        (pid,) = yard.pool.pids
+        os.kill(pid, signal.SIGSTOP)
+        await eventually(lambda: yard.lost == [frozenset({"cl_1"})])
+        assert gone(pid)
+    finally:
+        await yard.pool.stop()
+
+
+async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as taken, socket.socket(type=socket.SOCK_DGRAM) as other:
+        taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        taken.bind(("::", 0))
+        port = taken.getsockname()[1]
+        other.bind(("0.0.0.0", port))
+        yard = Yard(tmp_path, port=port)
+        with pytest.raises(PlaneError) as caught:
+            await yard.pool.take()
+        assert caught.value.code == "unavailable"
+        assert "calls-0.log" in caught.value.text
+    assert (await yard.pool.take()).port == port, "it is tried again"
+    await yard.pool.stop()
+
+
+async def test_ports_follow_each_other(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, port=47_310)
+    (await yard.pool.take()).calls.add("cl_1")
+    await yard.pool.take()
+    assert [seat.port for seat in yard.pool.seats] == [47_310, 47_311]
+    await yard.pool.stop()
+
+
+async def test_what_no_worker_says_ends_it(tmp_path: Path) -> None:
+    ended: list[int] = []
+    process = Process(
+        "worker",
+        ["--port", "0", "--address", "127.0.0.1"],
+        log_path=tmp_path / "log",
+        on_news=lambda _: None,
+        on_end=lambda: ended.append(1),
+    )
+    await process.start()
+    with pytest.raises(PlaneError) as caught:
+        await process.ask(lambda number: wire.Close(id=number, call="cl_1"), wire.Measured, 5)
+    assert caught.value.code == "failed", "an answer of another kind"
+    assert process._writer is not None
+    process._writer.write(wire.LENGTH.pack(3) + b"???")
+    await eventually(lambda: ended == [1])
+    assert not process.alive
+    await process.stop()
+
+
+def test_it_dies_with_its_parent(tmp_path: Path) -> None:
+    program = f"""
+import asyncio, os, signal
+from pathlib import Path
+from server.calls.process import Process
+async def main():
+    process = Process("w", ["--address", "127.0.0.1"], log_path=Path({str(tmp_path / "log")!r}),
+                      on_news=lambda _: None, on_end=lambda: None)
+    await process.start()
+    print(process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    parent = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    assert parent.returncode == -signal.SIGKILL
+    pid = int(parent.stdout)
+
+    async def watch() -> None:
+        await eventually(lambda: gone(pid))
+
+    asyncio.run(watch())

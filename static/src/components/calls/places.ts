@@ -44,7 +44,7 @@ const NARROWEST = 3 / 4
 /** Narrower than this is a phone. */
 const PHONE = 600
 /** As many tiles as one page has at most: a watching connection has no room for more. */
-const MOST = { phone: 6, wide: 12 } as const
+const MOST = { phone: 8, wide: 12 } as const
 /** On a wall more are seen at once, each smaller. */
 const WALL = { phone: 8, wide: 14 } as const
 const STRIP = { phone: 116, wide: 188 } as const

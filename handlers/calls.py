@@ -121,7 +121,13 @@ async def leave_call(call: Call, id: CallId) -> CallView:
     return await calls.view(await calls.leave(call.principal, id), call.principal)
 
 
-@operation("POST", "/calls/{id}/end", allow=IN_PERSON, tag=TAG, errors=(*ON_CHANGE, Code.FORBIDDEN))
+@operation(
+    "POST",
+    "/calls/{id}/end",
+    allow=IN_PERSON,
+    tag=TAG,
+    errors=(Code.NOT_FOUND, Code.FORBIDDEN, Code.TRY_LATER),
+)
 async def end_call(call: Call, id: CallId) -> CallView:
     """End the call for everybody: who started it, and the conversation's owner."""
     calls = call.services.calls
@@ -151,7 +157,7 @@ async def change_seat(call: Call, id: CallId, body: ChangeSeat) -> CallView:
     allow=IN_PERSON,
     tag=TAG,
     status=201,
-    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.STALE, Code.BAD_OFFER, Code.TOO_OFTEN),
+    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.STALE, Code.BAD_OFFER, Code.TOO_OFTEN, Code.TRY_LATER),
 )
 async def connect_to_call(call: Call, id: CallId, body: NewConnection) -> ConnectionView:
     """Set up media in one direction: an offer in, the answer out.
@@ -194,7 +200,15 @@ async def set_call_view(call: Call, id: CallId, connection: ConnectionId, body: 
     allow=IN_PERSON,
     tag=TAG,
     status=201,
-    errors=(Code.NOT_FOUND, Code.CONFLICT, Code.IDEMPOTENCY_CONFLICT, Code.FORBIDDEN, Code.TOO_OFTEN),
+    errors=(
+        Code.NOT_FOUND,
+        Code.CONFLICT,
+        Code.CLOSED,
+        Code.IDEMPOTENCY_CONFLICT,
+        Code.LIMIT_REACHED,
+        Code.FORBIDDEN,
+        Code.TOO_OFTEN,
+    ),
 )
 async def take_snapshot(call: Call, id: CallId, body: TakeSnapshot) -> SnapshotView:
     """Take a picture of somebody's camera as a proof, marked and signed.

@@ -113,7 +113,8 @@ class MediaHere:
         link = self._own(id, person, session, connection)
         if link.direction is not Direction.WATCH:
             raise VouchError(Code.CONFLICT, "This connection does not watch.")
-        call = await self._held(id, person, session, None)
+        call = await self._changes.get(id)
+        seats.seated(call, person, session)
         there = {seat.person for seat in call.inside}
         shown = [slot for slot in slots if slot.person in there and slot.person != person]
         try:

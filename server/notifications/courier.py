@@ -16,7 +16,7 @@ from server.clock import Clock, to_ms
 from server.notifications.metrics import PUSH_SECONDS, PUSHES, PUSHES_WAITING
 from server.notifications.model import Subscription
 from server.notifications.repo import SubscriptionsRepo
-from server.notifications.webpush import Sealer
+from server.notifications.webpush import TTL, Sealer
 from server.outbound import Answer, Outbound, OutboundFault, OutboundRefused, target
 from server.realtime.protocol import Millis
 from server.store import StoreError
@@ -80,8 +80,8 @@ class Courier:
         """The services used last, the newest first."""
         return list(reversed(self._services.values()))
 
-    def send(self, to: Subscription, payload: bytes, *, topic: str, urgent: bool) -> None:
-        """Begins to bring a push; nobody waits for it."""
+    def send(self, to: Subscription, payload: bytes, *, topic: str, urgent: bool, ttl: timedelta = TTL) -> None:
+        """Begins to bring a push; nobody waits for it. `ttl`: later it is no news."""
         if to.failing_since is not None and to.last_at is not None and self._clock.now() - to.last_at < FAILING_EVERY:
             PUSHES.labels("left_out").inc()
             return
@@ -89,7 +89,7 @@ class Courier:
             self.dropped += 1
             PUSHES.labels("dropped").inc()
             return
-        task = asyncio.create_task(self._deliver(to, payload, topic, urgent), name="push")
+        task = asyncio.create_task(self._deliver(to, payload, topic, urgent, ttl), name="push")
         self._tasks.add(task)
         PUSHES_WAITING.set(len(self._tasks))
         task.add_done_callback(self._over)
@@ -113,22 +113,22 @@ class Courier:
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("push failed", exc_info=fault)
 
-    async def _deliver(self, to: Subscription, payload: bytes, topic: str, urgent: bool) -> None:
-        outcome = await self._try(to, payload, topic, urgent)
+    async def _deliver(self, to: Subscription, payload: bytes, topic: str, urgent: bool, ttl: timedelta) -> None:
+        outcome = await self._try(to, payload, topic, urgent, ttl)
         for pause in self.retries:
-            if outcome.again is None or max(pause, outcome.again) > LONGEST_WAIT:
+            if outcome.again is None or max(pause, outcome.again) > min(LONGEST_WAIT, ttl.total_seconds()):
                 break
             PUSHES.labels("retried").inc()
             await asyncio.sleep(max(pause, outcome.again))
-            outcome = await self._try(to, payload, topic, urgent)
+            outcome = await self._try(to, payload, topic, urgent, ttl)
         try:
             await self._conclude(to, outcome)
         except StoreError as fault:
             log.warning("outcome of a push not noted", fault=type(fault).__name__)
 
-    async def _try(self, to: Subscription, payload: bytes, topic: str, urgent: bool) -> _Outcome:
+    async def _try(self, to: Subscription, payload: bytes, topic: str, urgent: bool, ttl: timedelta) -> _Outcome:
         async with self._turns.of(to.person):
-            request = self._sealer.request(to, payload, topic=topic, urgent=urgent, at=self._clock.now())
+            request = self._sealer.request(to, payload, topic=topic, urgent=urgent, ttl=ttl, at=self._clock.now())
             began = time.monotonic()
             try:
                 answer = await self._outbound.post(request.url, headers=request.headers, body=request.body)

@@ -13,6 +13,7 @@ from server.errors import Code, VouchError
 from server.limits import Limits
 from server.notifications import notices, pushes
 from server.notifications.badges import Badges, Memberships
+from server.notifications.call_pushes import CallPushes
 from server.notifications.choices import Choices
 from server.notifications.courier import Courier, ServiceHealth
 from server.notifications.model import (
@@ -125,6 +126,16 @@ class Notifications:
             limits=limits,
             clock=clock,
         )
+        self._calls = CallPushes(
+            choices=choices.repo,
+            subscriptions=self.subscriptions.repo,
+            rooms=rooms,
+            people=people,
+            badges=badges,
+            courier=self.courier,
+            limits=limits,
+            clock=clock,
+        )
         self._notices = Notices(log=log, rooms=rooms, people=people, choices=choices.repo, append=append, clock=clock)
 
     async def start(self) -> None:
@@ -143,6 +154,8 @@ class Notifications:
             await self._notices.note(ch, entries)
         if self._on:
             await self.pushes.note(ch, entries)
+            if ch.startswith("inbox:"):
+                await self._calls.note(ch, entries)
 
     # ── For the edge ────────────────────────────────────────────────────────────────────────────────────────────────
 

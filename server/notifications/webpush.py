@@ -40,8 +40,11 @@ class Sealer:
         self.public = _base64url(certificates.public_point(private_pem))
         self._contact = contact
 
-    def request(self, to: Subscription, payload: bytes, *, topic: str, urgent: bool, at: datetime) -> Request:
-        """`topic` (32 characters of base64url): of pushes that wait with the same one the service keeps the last."""
+    def request(
+        self, to: Subscription, payload: bytes, *, topic: str, urgent: bool, at: datetime, ttl: timedelta = TTL
+    ) -> Request:
+        """`ttl`: a service that cannot bring it by then drops it. `topic` (32 characters of base64url): of pushes that
+        wait with the same one the service keeps the last."""
         body: bytes = http_ece.encrypt(
             payload,
             private_key=ec.generate_private_key(ec.SECP256R1()),
@@ -53,7 +56,7 @@ class Sealer:
             "Authorization": f"vapid t={self._token(target(to.endpoint).origin, at)},k={self.public}",
             "Content-Type": "application/octet-stream",
             "Content-Encoding": "aes128gcm",
-            "TTL": str(int(TTL.total_seconds())),
+            "TTL": str(int(ttl.total_seconds())),
             "Urgency": "high" if urgent else "normal",
             "Topic": topic,
         }

@@ -246,4 +246,4 @@ class Publisher:
                 if block is not None:
                     blocks.append(block)
         peer = self._peer
-        peer.send_rtcp(rtcp.receiver_report(peer.ssrc, blocks[:31]) + rtcp.descriptions([(peer.ssrc, peer.cname)]))
+        peer.send_rtcp(rtcp.receiver_report(peer.ssrc, blocks[:31]) + rtcp.description(peer.ssrc, peer.cname))

@@ -6,7 +6,7 @@ Nothing here raises for malformed packets: readers drop them whole and return no
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -171,14 +171,11 @@ def sender_report(info: SenderInfo) -> bytes:
     )
 
 
-def descriptions(names: Iterable[tuple[int, str]]) -> bytes:
-    """SDES with a CNAME for each SSRC, at most 31."""
-    chunks = []
-    for ssrc, cname in names:
-        text = cname.encode()[:255]
-        chunk = _WORD.pack(ssrc) + bytes([1, len(text)]) + text
-        chunks.append(chunk + bytes(4 - len(chunk) % 4))
-    return _packed(SDES, len(chunks), b"".join(chunks))
+def description(ssrc: int, cname: str) -> bytes:
+    """SDES with a CNAME. One packet for each SSRC: not every implementation reads several in one rightly."""
+    text = cname.encode()[:255]
+    chunk = _WORD.pack(ssrc) + bytes([1, len(text)]) + text
+    return _packed(SDES, 1, chunk + bytes(4 - len(chunk) % 4))
 
 
 def picture_loss(ssrc: int, media: int) -> bytes:

@@ -147,15 +147,10 @@ class Viewer:
             self._rate = 8 * (total - octets) / (now - before)
             self._sent = (now, total)
         reports: list[bytes] = []
-        names: list[tuple[int, str]] = []
         for sender in self.senders.values():
             info = sender.info(now)
             if info is None or sender.live is None:
                 continue
-            reports.append(rtcp.sender_report(info))
-            names.append((info.ssrc, sender.live.cname))
-            if len(reports) == _MOST_REPORTS:
-                self._peer.send_rtcp(b"".join(reports) + rtcp.descriptions(names))
-                reports, names = [], []
-        if reports:
-            self._peer.send_rtcp(b"".join(reports) + rtcp.descriptions(names))
+            reports.append(rtcp.sender_report(info) + rtcp.description(info.ssrc, sender.live.cname))
+        for start in range(0, len(reports), _MOST_REPORTS):
+            self._peer.send_rtcp(b"".join(reports[start : start + _MOST_REPORTS]))

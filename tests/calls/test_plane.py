@@ -15,6 +15,7 @@ import pytest
 from aiortc import (
     AudioStreamTrack,
     MediaStreamTrack,
+    RTCBundlePolicy,
     RTCConfiguration,
     RTCPeerConnection,
     RTCSessionDescription,
@@ -65,21 +66,25 @@ class Stage:
         id = f"cc_{self._number}"
         await peer.setLocalDescription(await peer.createOffer())
         answer = await self.plane.connect(CALL, id, person, direction, peer.localDescription.sdp)
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+        # aiortc takes the candidates of a bundle's last m-line; they stand in its first (RFC 8843, 10.1.2)
+        candidates = "".join(f"{line}\r\n" for line in answer.splitlines() if line.startswith("a=candidate"))
+        first, *others = answer.split("m=video")
+        told = "m=video".join([first, *(other + candidates for other in others)])
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=told, type="answer"))
         await eventually(lambda: wire.Up(call=CALL, connection=id) in self.news)
         return id
 
-    async def publish(self, person: str, *, small: bool = False) -> tuple[str, RTCPeerConnection]:
+    async def publish(self, person: str, *, small: bool = False, width: int = 320) -> tuple[str, RTCPeerConnection]:
         """Voice and camera, and a small picture when asked for."""
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        tracks: list[MediaStreamTrack] = [AudioStreamTrack(), Scene()]
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        tracks: list[MediaStreamTrack] = [AudioStreamTrack(), Scene(width)]
         for track in [*tracks, Scene(160, 120)] if small else tracks:
             peer.addTransceiver(track, direction="sendonly")
         return await self._connect(peer, person, Direction.PUBLISH), peer
 
     async def watch(self, person: str) -> tuple[str, dict[str, MediaStreamTrack]]:
         """One slot of sound (0) and one of pictures (1)."""
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         slots = {kind: peer.addTransceiver(kind, direction="recvonly") for kind in ("audio", "video")}
         connection = await self._connect(peer, person, Direction.WATCH)
         return connection, {kind: slot.receiver.track for kind, slot in slots.items()}
@@ -150,10 +155,11 @@ async def test_who_watches_before_anything_is_there_gets_it_when_it_comes(
         await on.show(connection, "us_a")
         published, _ = await on.publish("us_a")
         await seen(tracks["video"])
+        await eventually(lambda: on.flowing("us_a", Track.CAMERA))
         await on.plane.disconnect(CALL, published)
         await on.plane.disconnect(CALL, published)
-        await on.publish("us_a")
-        await seen(tracks["video"])
+        await on.publish("us_a", width=480)
+        await seen(tracks["video"], 480)
         assert on.flowing("us_a", Track.CAMERA, on=False)
         assert not any(isinstance(news, wire.Down) for news in on.news), "it was asked for"
 

@@ -10,7 +10,7 @@ import { scaleFor } from '../src/calls/publisher'
 import { Lines, lossOf, qualityFrom } from '../src/calls/quality'
 import { windowsOf, withoutRing, withRing, type WindowNews } from '../src/calls/rings'
 import type { Ring } from '../src/calls/types'
-import { assigned, heardFirst } from '../src/calls/watcher'
+import { assigned, heardFirst, linesFor } from '../src/calls/watcher'
 import { cameraWish, voiceWish } from '../src/calls/wishes'
 
 describe('codecs', () => {
@@ -59,6 +59,14 @@ describe('lines of a watching connection', () => {
         }
       }),
     )
+  })
+  it('has a line for everybody and some to spare, never more than forty', () => {
+    expect(linesFor(1)).toEqual({ voices: 3, pictures: 4 })
+    for (let others = 0; others < 60; others += 1) {
+      const { voices, pictures } = linesFor(others)
+      expect(voices + pictures).toBeLessThanOrEqual(40)
+      expect(voices).toBeGreaterThanOrEqual(Math.min(others + 1, 20))
+    }
   })
   it('lets the muted make room where there are more people than lines', () => {
     const people = [{ person: 'a', voice: false }, { person: 'b', voice: true }, { person: 'c', voice: false }, { person: 'd', voice: true }]

@@ -25,6 +25,9 @@ export class Publisher {
   readonly connection: RTCPeerConnection
   readonly #senders: ReadonlyMap<Track, RTCRtpSender>
 
+  #camera: MediaStreamTrack | null = null
+  #small: MediaStreamTrack | null = null
+
   constructor(servers: RTCIceServer[]) {
     this.connection = new RTCPeerConnection({ iceServers: servers, bundlePolicy: 'max-bundle' })
     this.#senders = new Map(
@@ -47,11 +50,24 @@ export class Publisher {
     await this.connection.setRemoteDescription({ type: 'answer', sdp })
   }
 
-  /** The camera goes out twice: as it is, and small for those who see it small. One device is open for both. */
+  /**
+   * The camera goes out twice: as it is, and small for those who see it small. The small one is a track of its own: two senders of one track
+   * share their limits in Chromium, and the large picture would be as slow as the small one. The device is let go of when both have ended.
+   */
   async show(what: 'voice' | 'camera' | 'screen', track: MediaStreamTrack | null): Promise<void> {
+    if (what !== 'camera') {
+      await this.#senders.get(what)?.replaceTrack(track)
+      return
+    }
+    if (track !== null && track === this.#camera) return
+    this.#camera = track
+    this.#small?.stop()
+    const copy = track?.clone() ?? null
+    this.#small = copy
     const small = this.#senders.get('small')
-    if (what === 'camera' && track && small) await shrink(small, scaleFor(track.getSettings()))
-    await Promise.all([this.#senders.get(what)?.replaceTrack(track), what === 'camera' ? small?.replaceTrack(track) : undefined])
+    if (track && small) await shrink(small, scaleFor(track.getSettings()))
+    if (this.#camera !== track) return // changed meanwhile
+    await Promise.all([this.#senders.get('camera')?.replaceTrack(track), small?.replaceTrack(copy)])
   }
 
   /** What the browser knows of the way to the server. */
@@ -60,6 +76,9 @@ export class Publisher {
   }
 
   close(): void {
+    this.#camera = null
+    this.#small?.stop()
+    this.#small = null
     this.connection.close()
   }
 }

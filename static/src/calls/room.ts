@@ -158,6 +158,10 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   async function sendView(): Promise<void> {
     const [link, connection] = [watching.link, watching.id]
     if (over || !link || !connection) return
+    if (link.narrowFor(others.value.length)) {
+      watching.begin()
+      return
+    }
     const shown = new Map(others.value.map((seat) => [seat.person, seat]))
     const slots = link.want(
       others.value,
@@ -210,7 +214,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     state: (state) => void (states.publish = state),
   })
   const watching = new Connecting<Watcher>({
-    make: async () => new Watcher(await iceServers()),
+    make: async () => new Watcher(await iceServers(), others.value.length),
     connect: (offer) => connect('watch', offer),
     async up(link) {
       watcher.value = link
@@ -364,6 +368,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   /** Devices go out at once, whatever becomes of the request. */
   async function quit(ask: () => Promise<CallView>): Promise<void> {
     media.close()
+    publisher.close()
     try {
       around.changed(await ask())
     } catch (error) {

@@ -5,9 +5,9 @@ import { shallowReactive } from 'vue'
 import { prefer } from './codecs'
 import type { Looked, Slot } from './types'
 
-/** Lines for voices and for pictures: at most 40 together. */
-const VOICES = 20
-const PICTURES = 14
+/** Lines for voices and for pictures, fewest and most: at most 40 together. Each costs the browser time and memory, used or not. */
+const VOICES = { least: 3, most: 20 } as const
+const PICTURES = { least: 4, most: 14 } as const
 /** Louder than this somebody speaks (0 … 1, linear), unless it was longer ago than this (milliseconds). */
 const SPEAKS = 0.02
 const RECENT = 1_000
@@ -38,6 +38,12 @@ export function assigned(before: ReadonlyMap<string, number>, wanted: readonly s
   return next
 }
 
+/** How many lines a call with so many other people needs: each a voice, a camera, and some of them a screen, with room for some more. Pure. */
+export function linesFor(others: number): { readonly voices: number; readonly pictures: number } {
+  const within = (wanted: number, { least, most }: { readonly least: number; readonly most: number }): number => Math.min(most, Math.max(least, wanted))
+  return { voices: within(others + 2, VOICES), pictures: within(others + 3, PICTURES) }
+}
+
 /** Where there are more people than lines, those who are muted make room. Each keeps their place in the order. Pure. */
 export function heardFirst(people: readonly { readonly person: string; readonly voice: boolean }[], most: number): string[] {
   const some = people.length <= most ? people : [...people.filter((each) => each.voice), ...people.filter((each) => !each.voice)].slice(0, most)
@@ -49,12 +55,16 @@ export class Watcher {
   /** `person:track` → what is played or shown. */
   readonly streams = shallowReactive(new Map<string, MediaStream>())
   readonly #lines: readonly Line[]
+  readonly #voices: number
   #places: ReadonlyMap<string, number> = new Map()
 
-  constructor(servers: RTCIceServer[]) {
+  /** `others`: so many people may be heard and seen. */
+  constructor(servers: RTCIceServer[], others: number) {
+    const { voices, pictures } = linesFor(others)
+    this.#voices = voices
     this.connection = new RTCPeerConnection({ iceServers: servers, bundlePolicy: 'max-bundle' })
-    this.#lines = Array.from({ length: VOICES + PICTURES }, (_, index) => {
-      const kind = index < VOICES ? ('audio' as const) : ('video' as const)
+    this.#lines = Array.from({ length: voices + pictures }, (_, index) => {
+      const kind = index < voices ? ('audio' as const) : ('video' as const)
       const transceiver = this.connection.addTransceiver(kind, { direction: 'recvonly' })
       prefer(transceiver, kind)
       const { receiver } = transceiver
@@ -72,9 +82,14 @@ export class Watcher {
     await this.connection.setRemoteDescription({ type: 'answer', sdp })
   }
 
+  /** More people have come than there are lines, and there could be more lines. */
+  narrowFor(others: number): boolean {
+    return others > this.#voices && this.#voices < VOICES.most
+  }
+
   /** What is to flow from now on, for the server. */
   want(people: readonly { readonly person: string; readonly voice: boolean }[], looked: readonly Looked[]): Slot[] {
-    const voices = heardFirst(people, VOICES)
+    const voices = heardFirst(people, this.#voices)
     const of = (kind: Line['kind']): number[] => this.#lines.filter((line) => line.kind === kind).map((line) => line.index)
     const heard = assigned(this.#places, voices.map((person) => keyOf(person, 'voice')), of('audio'))
     const seen = assigned(this.#places, looked.map(({ person, track }) => keyOf(person, track)), of('video'))

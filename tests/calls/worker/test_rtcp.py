@@ -124,7 +124,8 @@ def told(packet: bytes) -> dict[int, float | None]:
     assert (part.kind, part.count) == (205, 15)
     first, count = struct.unpack_from("!HH", part.body, 8)
     reference = int.from_bytes(part.body[12:15], "big")
-    at, symbols = 16, []
+    at = 16
+    symbols: list[int] = []
     while len(symbols) < count:
         (chunk,) = struct.unpack_from("!H", part.body, at)
         at += 2

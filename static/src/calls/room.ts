@@ -292,8 +292,10 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     }
   }
   const unheed = around.heed((online) => {
-    if (!online) cutOff ??= Date.now() - SKEW
-    else {
+    if (!online) {
+      clearTimeout(timers.get('cut'))
+      cutOff ??= Date.now() - SKEW
+    } else {
       publisher.hurry()
       watching.hurry()
       later('cut', SETTLED, () => (cutOff = null))

@@ -18,8 +18,11 @@ TICK_SECONDS = 0.5
 _TICKS_OF_A_REPORT = 2
 #: Sender reports in one packet.
 _MOST_REPORTS = 14
-#: RTCP packets that are read between two looks: a browser with a bad line sends some hundred a second.
-_MOST_RTCP = 400
+#: What may be read between two looks: packets count 1, reports 8, numbers that are asked for again a quarter. A browser
+#: with a bad line stays far below.
+_MOST_READ = 1_000
+_OF_A_REPORT = 8
+_NUMBERS_OF_ONE = 4
 #: Seconds for which an estimate of the line holds, and over which loss is counted.
 _ESTIMATE_SECONDS = 10.0
 _LOSS_SECONDS = 2.0
@@ -38,7 +41,7 @@ class Viewer:
         self._losses: deque[tuple[float, int, int]] = deque(maxlen=256)  # when, lost, expected
         self._sent = (self._loop.time(), 0)
         self._rate = 0.0
-        self._left = _MOST_RTCP
+        self._left = _MOST_READ
         self._ticks = 0
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         peer.on_rtcp = self.take_rtcp
@@ -94,14 +97,16 @@ class Viewer:
             if part.kind in (rtcp.RR, rtcp.SR):
                 for report in rtcp.reports(part):
                     sender = self._by_ssrc.get(report.ssrc)
-                    if sender is not None:
+                    if sender is not None and self._left > 0:
+                        self._left -= _OF_A_REPORT
                         lost, expected = sender.lost(report)
                         if expected:
                             self._losses.append((now, lost, expected))
             elif part.kind == rtcp.RTPFB:
                 asked = rtcp.nacks(part)
                 sender = self._by_ssrc.get(asked[0]) if asked is not None else None
-                if asked is not None and sender is not None:
+                if asked is not None and sender is not None and self._left > 0:
+                    self._left -= len(asked[1]) // _NUMBERS_OF_ONE
                     sender.resend(asked[1])
             elif part.kind == rtcp.PSFB:
                 for ssrc in rtcp.keyframes_wanted(part):
@@ -116,7 +121,7 @@ class Viewer:
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
-        self._left = _MOST_RTCP
+        self._left = _MOST_READ
         self._ticks += 1
         if self._peer.up:
             if self._ticks % _TICKS_OF_A_REPORT == 0:

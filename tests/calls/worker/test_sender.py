@@ -366,13 +366,22 @@ def test_a_picture_that_is_wanted_anew_is_wanted_once_a_second_at_most() -> None
     assert len(camera.asked) == 1, "asked for too soon, and yet not forgotten"
 
 
-def test_reading_reports_is_bounded() -> None:
+@pytest.mark.parametrize(
+    ("packet", "times"),
+    [
+        (rtcp.generic_nack(1, 9, [1]), 1_000),
+        (rtcp.generic_nack(1, 101, list(range(256))), 16),
+        (rtcp.receiver_report(1, [rtcp.Report(101, 0, 0, 0, 0, 0, 0)] * 31), 5),
+    ],
+    ids=["packets", "numbers", "reports"],
+)
+def test_reading_is_bounded(packet: bytes, times: int) -> None:
     seat = Seat()
     camera = Camera(seat.clock)
     seat.show(camera.source)
     camera.frame(key=True)
-    for _ in range(500):
-        seat.peer.on_rtcp(rtcp.generic_nack(1, 9, [1]))
+    for _ in range(times):
+        seat.peer.on_rtcp(packet)
     assert seat.nack(*seat.sequences()) == []
     seat.clock.advance(0.5)
     assert len(seat.nack(*seat.sequences())) == 1

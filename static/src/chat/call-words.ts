@@ -4,7 +4,7 @@ import type { Translate } from '../i18n'
 
 /** "42 s", "12 min", "1 h 5 min". */
 export function lengthOf(seconds: number, t: Translate): string {
-  const all = Math.max(0, Math.round(seconds))
+  const all = Math.max(0, Math.floor(seconds))
   if (all < 60) return t('callNews.length.seconds', { n: all })
   const minutes = Math.round(all / 60)
   if (minutes < 60) return t('callNews.length.minutes', { n: minutes })

@@ -3,16 +3,21 @@ by staff. Every task can be done days before it is due, so that something has ha
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
+from PIL import Image, ImageDraw, ImageFilter
 
 from server.demo.cast import ids
 from server.demo.telling import skipping
+from server.errors import VouchError
 from server.money.model import Currency
 from server.principals import Grant, Role
+from server.proofs.model import AskNonce, TakePhoto
 from server.services import Services
 from server.supervision.desk_views import Duty
 from server.supervision.model import PledgeState, Side, Verdict
@@ -188,11 +193,43 @@ async def _days(services: Services, people: dict[str, str], pledge: str) -> None
     judging = services.supervision.judging
     said = ("一二三四五六七八九十！", "月水火木金土日 and three more.", "Ten from the picture book.")
     for task, words in enumerate(said, 1):
+        shown = await _live_photo(services, people["emma"], pledge, task) if task == len(said) else []
         async with skipping():
-            await judging.report(people["emma"], pledge, task, Report(words))
+            await judging.report(people["emma"], pledge, task, Report(words=words, media=shown))
     for task, words in ((1, "All ten, and neat."), (2, "火 looks like a person who runs. Well done.")):
         async with skipping():
             await judging.stamp(people["tom"], pledge, task, Stamp(verdict=Verdict.DONE, words=words))
+
+
+async def _live_photo(services: Services, person: str, pledge: str, task: int) -> list[str]:
+    """Of a page of characters, as if a camera saw it; none where the day was reported in an earlier telling."""
+    known = (await services.supervision.changes.get(pledge)).task(task)
+    if known is None or known.reported_at is not None:
+        return []
+    try:
+        nonce = await services.proofs.ask(person, pledge, AskNonce(task))
+        picture = await asyncio.to_thread(_page)
+        proof = await services.proofs.photograph(person, pledge, TakePhoto(nonce=nonce.nonce, picture=picture))
+    except VouchError:  # the story goes on without it, also where pictures cannot be sealed
+        return []
+    return [proof.media] if proof.media else []
+
+
+def _page() -> bytes:
+    """A sheet of squared paper on a table, with ten characters that nobody can read, as JPEG."""
+    picture = Image.new("RGB", (1280, 960), "#8A6A4A")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((150, 90, 1130, 900), "#FAF8F4")
+    for n in range(10):
+        x, y = 230 + n % 5 * 170, 220 + n // 5 * 320
+        draw.rectangle((x, y, x + 150, y + 150), outline="#C9BFAE", width=3)
+        draw.line((x + 30, y + 40 + n * 3, x + 120, y + 34), "#1F2A37", 9)
+        draw.line((x + 75, y + 20, x + 66 + n, y + 130), "#1F2A37", 10)
+        draw.line((x + 72, y + 70, x + 30 + n * 2, y + 128), "#1F2A37", 8)
+        draw.line((x + 76, y + 72, x + 124 - n * 3, y + 126), "#1F2A37", 8)
+    made = io.BytesIO()
+    picture.rotate(3, fillcolor="#8A6A4A").filter(ImageFilter.GaussianBlur(1.4)).save(made, "JPEG", quality=88)
+    return made.getvalue()
 
 
 async def _disagree(services: Services, people: dict[str, str], pledge: str) -> None:

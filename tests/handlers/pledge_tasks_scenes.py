@@ -37,6 +37,15 @@ async def _over(stage: Theatre) -> str:
     return f"/pledges/{await stage.placed(stake=NOTHING, state=PledgeState.SETTLED)}"
 
 
+@scene("stamp_task", Code.LOCATION_ALONE)
+async def _(stage: Theatre) -> Answer:
+    """All that Emma has shown is where she was."""
+    path = await _open(stage)
+    here = {"task": 1, "place": {"latitude": 51.5, "longitude": 0.1, "accuracy": 9}}
+    assert (await stage.emma.post(f"{path}/locations", here)).status == 201
+    return await stage.tom.post(f"{path}/tasks/1/stamps", {"verdict": "done"})
+
+
 # ── Reports, stamps, admitting ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -11,6 +11,8 @@ from server import __version__
 from server.administration.audit import AuditTrail
 from server.administration.figures import Figures
 from server.archive import RESTORING
+from server.calls.recordings import bucket as recordings
+from server.calls.repo import CallsRepo, RecordingsRepo
 from server.chat.mentions import MentionRepo
 from server.chat.repo import ConversationRepo
 from server.chat.threads import ThreadRepo
@@ -132,6 +134,9 @@ async def wanted_indexes(uri: str, name: str) -> dict[str, set[tuple[tuple[str, 
         FactorsRepo(noted, [bytes(32)]),
         ProofsRepo(noted),
         ConversationRepo(noted),
+        CallsRepo(noted),
+        RecordingsRepo(noted),
+        recordings(noted),
         MediaRepo(noted),
         ChoicesRepo(noted),
         SubscriptionsRepo(noted),

@@ -83,7 +83,7 @@ class Exchange(World):
         for client in (self.ann, self.tom):
             assert (await client.post(f"{path}/recording", {"on": True})).status == 200
         await self.settle()
-        [(recording, _, _)] = self.plane.recording.values()
+        recording = self.plane.recording[path.rpartition("/")[2]][0]
         if over:
             await self.tom.post(f"{path}/recording", {"on": False})
             await self.settle()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import server.calls.metrics
 import server.media.metrics
 import server.money.metrics
 import server.notifications.metrics

@@ -17,3 +17,24 @@ export const systemClock: Clock = {
   },
   random: Math.random,
 }
+
+/** Things to be done later, each under a name: a new one takes the place of the one before. */
+export class Timers {
+  readonly #all = new Map<string, ReturnType<typeof setTimeout>>()
+  #over = false
+
+  later(name: string, wait: number, run: () => void): void {
+    this.forget(name)
+    if (!this.#over) this.#all.set(name, setTimeout(run, wait))
+  }
+
+  forget(name: string): void {
+    clearTimeout(this.#all.get(name))
+    this.#all.delete(name)
+  }
+
+  close(): void {
+    this.#over = true
+    for (const name of [...this.#all.keys()]) this.forget(name)
+  }
+}

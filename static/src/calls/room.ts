@@ -4,8 +4,10 @@ import { computed, effectScope, ref, shallowReactive, shallowRef, watch } from '
 
 import { faultCode } from '../api/fault'
 import { api } from './api'
+import { Timers } from './clock'
 import { Connecting, type LinkState } from './connecting'
 import { deviceFault } from './faults'
+import { iceKnown } from './ice'
 import { OwnMedia, type Shown } from './media'
 import { Publisher } from './publisher'
 import { Lines, lossOf } from './quality'
@@ -24,8 +26,6 @@ const SETTLED = 15_000
 const SKEW = 30_000
 /** How often one's own line is looked at. */
 const LOOK = 2_000
-/** Credentials that end sooner than this are not begun with. */
-const CREDENTIALS = 60_000
 /** A faulty request is asked again after so long. */
 const AGAIN = 2_000
 
@@ -47,11 +47,8 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   let looked: readonly Looked[] = []
   let over = false
 
-  const timers = new Map<string, ReturnType<typeof setTimeout>>()
-  function later(name: string, wait: number, run: () => void): void {
-    clearTimeout(timers.get(name))
-    if (!over) timers.set(name, setTimeout(run, wait))
-  }
+  const timers = new Timers()
+  const later = timers.later.bind(timers)
 
   const ownSeat = (of: CallView) => of.seats.find((seat) => seat.person === me)
 
@@ -186,15 +183,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
 
   // ── The connections ──
 
-  let servers: { readonly servers: RTCIceServer[]; readonly until: number } | null = null
-  async function iceServers(): Promise<RTCIceServer[]> {
-    try {
-      if (servers === null || Date.now() > servers.until - CREDENTIALS) servers = await api.ice()
-    } catch {
-      // a direct way may be there all the same
-    }
-    return servers?.servers ?? []
-  }
+  const iceServers = iceKnown()
 
   async function connect(direction: 'publish' | 'watch', offer: string): Promise<{ id: string; answer: string }> {
     try {
@@ -293,7 +282,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   }
   const unheed = around.heed((online) => {
     if (!online) {
-      clearTimeout(timers.get('cut'))
+      timers.forget('cut')
       cutOff ??= Date.now() - SKEW
     } else {
       publisher.hurry()
@@ -356,7 +345,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     clearInterval(looking)
     clearInterval(measuring)
     unheed()
-    timers.forEach((timer) => clearTimeout(timer))
+    timers.close()
     unfollow()
     signals.release()
     media.close()

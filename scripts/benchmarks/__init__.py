@@ -49,6 +49,9 @@ BENCHES = {
         Plan(rounds=3),
         Plan(rounds=1, seconds=4.0, size=0.05),
     ),
+    "calls": Listed(
+        "what forwarding a call to 1, 8 and 24 viewers costs", Plan(rounds=3, seconds=10.0), Plan(rounds=1, seconds=3.0)
+    ),
 }
 
 

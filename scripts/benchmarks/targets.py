@@ -68,4 +68,9 @@ FIGURES = {
     ("timers", "ack_p99_ratio"): Figure("… acknowledgement p99 beside it, to before", most=2),
     ("timers", "ack_p99_beside_ms"): Figure("… acknowledgement p99 beside it", most=50),
     ("timers", "ack_p99_alone_ms"): Figure("… acknowledgement p99 before"),
+    ("calls", "cpu_pct_v1"): Figure("Forwarding a call to one viewer, share of a core"),
+    ("calls", "cpu_pct_v8"): Figure("… to eight"),
+    ("calls", "cpu_pct_v24"): Figure("… to 24"),
+    ("calls", "first_frame_ms"): Figure("First picture on a connection that is there", most=400),
+    ("calls", "added_ms_p95"): Figure("From publisher to viewer, p95", most=10),
 }

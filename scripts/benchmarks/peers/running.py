@@ -24,10 +24,12 @@ _HERE = Path(__file__).parent
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """`needs` must be importable, or be a package of Node; `program` is a module of this package or a script of it."""
+    """`needs` must be importable, a package of Node, or a program of the `system`; `program` is a module of this
+    package or a script of it."""
 
     needs: str
     program: str
+    system: bool = False
 
     @property
     def on_node(self) -> bool:
@@ -45,6 +47,8 @@ PEERS = {
     "websockets": Peer("websockets", "websockets_broadcast"),
     "picows": Peer("picows", "picows_listener"),
     "socket.io": Peer("socket.io", "socketio.mjs"),
+    "mediarelay": Peer("aiortc", "media_relay"),
+    "janus": Peer("janus", "janus", system=True),
 }
 
 
@@ -52,6 +56,8 @@ PEERS = {
 def missing(name: str) -> str | None:
     """Why this peer cannot be measured here; None when it can."""
     peer = PEERS[name]
+    if peer.system:
+        return None if shutil.which(peer.needs) else f"{peer.needs} is not installed"
     if not peer.on_node:
         return None if find_spec(peer.needs) else f"{peer.needs} is not installed"
     if shutil.which("node") is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from server.demo import answers, cashbox, cast, desk, family, keepsakes, pledges, purses, talk
+from server.demo import answers, calls, cashbox, cast, desk, family, keepsakes, pledges, purses, talk
 from server.services import Services
 
 Chapter = Callable[[Services], Awaitable[Sequence[str]]]
@@ -23,6 +23,7 @@ CHAPTERS: list[Chapter] = [
     purses.tell,
     cashbox.tell,
     pledges.tell,
+    calls.tell,
 ]
 
 

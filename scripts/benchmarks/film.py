@@ -171,7 +171,7 @@ class House:
             slot.receiver._handle_rtp_packet = viewer.heard if slot.kind == "audio" else viewer.seen  # type: ignore[method-assign]
         await peer.setLocalDescription(await peer.createAnswer())
         await answered(peer.localDescription.sdp)
-        await _until(lambda: peer.connectionState == "connected", "a viewer is connected")
+        await until(lambda: peer.connectionState == "connected", "a viewer is connected")
         return viewer
 
     def _peer(self) -> RTCPeerConnection:
@@ -184,20 +184,17 @@ class House:
         await peer.setLocalDescription(await peer.createOffer())
         answer = await negotiate(peer.localDescription.sdp)
         await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
-        await _until(lambda: peer.connectionState == "connected", "a peer is connected")
+        await until(lambda: peer.connectionState == "connected", "a peer is connected")
 
     async def close(self) -> None:
         await asyncio.gather(*(peer.close() for peer in self._peers))
         aioice.ice.get_host_addresses = self._own
 
 
-async def _until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+async def until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     try:
         async with asyncio.timeout(seconds):
-            while not true():
+            while not true():  # noqa: ASYNC110 - peers have no event for most of it
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise RuntimeError(f"not within {seconds:.0f} s: {what}") from None
-
-
-until = _until

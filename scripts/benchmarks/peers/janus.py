@@ -7,7 +7,6 @@ import json
 import secrets
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -34,7 +33,10 @@ transports: {{ disable = "{ways}" }}
 events: {{ broadcast = false }}
 loggers: {{ }}
 """
-_VIDEO_ROOM = 'general: {{ }}\nroom-{room}: {{ description = "bench" publishers = 2 bitrate = 2000000 audiocodec = "opus" videocodec = "vp8" }}\n'
+_VIDEO_ROOM = """
+general: {{ }}
+room-{room}: {{ description = "bench" publishers = 2 bitrate = 2000000 audiocodec = "opus" videocodec = "vp8" }}
+"""
 
 
 class Handle:
@@ -70,7 +72,7 @@ class Handle:
 
 def _fetch(url: str, message: dict[str, Any] | None) -> dict[str, Any]:
     data = None if message is None else json.dumps(message).encode()
-    with urlopen(Request(url, data), timeout=40) as answer:  # noqa: S310 - our own child on loopback
+    with urlopen(Request(url, data), timeout=40) as answer:
         found: dict[str, Any] = json.load(answer)
     if found.get("janus") == "error":
         raise RuntimeError(str(found["error"]))
@@ -101,7 +103,7 @@ async def janus(house: House) -> AsyncIterator[_Venue]:
         port: int = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         with (Path(folder) / "log").open("wb") as log:
-            process = subprocess.Popen(_configured(Path(folder), port), stdout=log, stderr=log)
+            process = await asyncio.create_subprocess_exec(*_configured(Path(folder), port), stdout=log, stderr=log)
         try:
             base = f"http://127.0.0.1:{port}/janus"
             publisher = await _attached(base)
@@ -130,7 +132,7 @@ async def janus(house: House) -> AsyncIterator[_Venue]:
             yield _Venue(process.pid, lambda: asyncio.ensure_future(watch()))
         finally:
             process.terminate()
-            process.wait()
+            await process.wait()
 
 
 async def _attached(base: str, seconds: float = 20.0) -> Handle:

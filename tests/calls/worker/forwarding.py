@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 from server.calls.worker import rtcp, sdp
 from server.calls.worker.packets import extension, read
 from server.calls.worker.sdp import Codec, Media
+from server.calls.worker.sender import Viewer, Wanted
 from server.calls.worker.source import Source
 
 FEEDBACK = frozenset({"nack", "nack pli", "transport-cc"})
@@ -177,3 +178,27 @@ class Camera:
 def contiguous(sequences: list[int]) -> bool:
     """Each number is the one after that before it, in 16 bits."""
     return all((after - before) & 0xFFFF == 1 for before, after in itertools.pairwise(sequences))
+
+
+class Seat:
+    """Somebody watches: a voice in line 0, pictures in lines 1 and 2."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.peer = Peer(line(0, OPUS), line(1, VP8), line(2, VP8))
+        self.viewer = Viewer(self.peer, self.clock)
+
+    def show(self, source: Source | None, small: Source | None = None) -> None:
+        self.viewer.view({1: Wanted(source, small)})
+
+    def got(self, ssrc: int = 101) -> list[Got]:
+        return [packet for packet in map(got, self.peer.rtp) if packet.ssrc == ssrc]
+
+    def sequences(self, ssrc: int = 101) -> list[int]:
+        return [packet.sequence for packet in self.got(ssrc)]
+
+    def nack(self, *missing: int, ssrc: int = 101) -> list[Got]:
+        """What comes again for that."""
+        before = len(self.got(201))
+        self.peer.on_rtcp(rtcp.generic_nack(1, ssrc, [number & 0xFFFF for number in missing]))
+        return self.got(201)[before:]

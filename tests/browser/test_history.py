@@ -151,6 +151,30 @@ def test_the_keys_go_by_screens_and_to_both_ends(pair: tuple[Person, Person, str
     expect(region(ada.page)).to_be_focused()
 
 
+def test_a_jump_overtakes_a_scroll_that_is_under_way(pair: tuple[Person, Person, str]) -> None:
+    """Chromium glides by a screen for some 150 ms: what is left of that must not carry the window away again."""
+    ada, _, conversation = pair
+    for at in range(60):
+        ada.say(conversation, f"line {at:02}")
+    ada.open_chat(conversation)
+    expect(ada.bubble("line 59")).to_be_in_viewport()
+    region(ada.page).focus()
+    for far, key in [("line 59", "End"), ("line 00", "Home"), ("line 59", "End")]:
+        glides = "PageDown" if key == "Home" else "PageUp"
+        ada.page.keyboard.press(glides)
+        ada.page.keyboard.press(key)
+        gone = region(ada.page).evaluate(
+            """async (view, key) => {
+                const far = () => key === 'Home' ? view.scrollTop : view.scrollHeight - view.clientHeight - view.scrollTop
+                for (let frame = 0; frame < 40; frame++) await new Promise((done) => requestAnimationFrame(done))
+                return far()
+            }""",
+            key,
+        )
+        assert gone <= 2, (key, gone)
+        expect(ada.bubble(far)).to_be_in_viewport()
+
+
 def test_a_window_of_another_width_shows_the_same_messages(pair: tuple[Person, Person, str]) -> None:
     ada, _, conversation = pair
     for at in range(60):
@@ -267,6 +291,8 @@ def test_a_chat_that_is_known_opens_at_once(long: tuple[Person, Person, str]) ->
     ada.open_chat(conversation)
     expect(ada.page.locator(".message").last).to_be_in_viewport()
     switches: list[float] = []
+    for target in (other, conversation):
+        expect(ada.page.locator(f'a[href^="/chats/{target}"]').first).to_be_attached()
     for target in [other, conversation] * 6:
         took: float = ada.page.evaluate(
             """async (target) => {

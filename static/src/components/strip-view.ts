@@ -6,6 +6,8 @@ import type { Strip, StripRow } from '../chat/strip'
 
 /** Milliseconds without a scroll event after which the scrolling rests, where the browser does not tell so. */
 const REST = 160
+/** Milliseconds for which a scroll by the keys or the wheel may still run on after the last of them. */
+const RUN_ON = 500
 /** How often what was drawn may turn out to be of another height before it is shown. */
 const ROUNDS = 6
 
@@ -38,6 +40,10 @@ export function useStripView<Row extends StripRow>(
   /** Where we have put the window ourselves: the event that follows is nobody's scrolling. */
   let written = Number.NaN
   let target = 0
+  /** Until then (ms, performance.now) whatever moves the window is the rest of a scroll that a jump has overtaken. */
+  let overtaken = 0
+  /** When somebody scrolled last, by whatever means. */
+  let intended = Number.NEGATIVE_INFINITY
   let rounds = 0
   let touched = false
   let frame = 0
@@ -159,6 +165,11 @@ export function useStripView<Row extends StripRow>(
   function follow(): boolean {
     const view = scroller.value
     if (!view || height === 0 || view.scrollTop === written || view.scrollTop === position) return false
+    if (performance.now() < overtaken) {
+      view.scrollTop = position
+      written = view.scrollTop
+      return false
+    }
     written = Number.NaN
     position = view.scrollTop
     moving.value = true
@@ -166,6 +177,18 @@ export function useStripView<Row extends StripRow>(
     clearTimeout(rest)
     rest = setTimeout(onRest, REST)
     return true
+  }
+
+  /** Browsers do not end a scroll of the keys when the window is put elsewhere: it would go on from there. */
+  function overtake(): void {
+    const now = performance.now()
+    if (moving.value || now < intended + RUN_ON) overtaken = now + RUN_ON
+  }
+
+  /** Somebody scrolls anew. */
+  function onIntent(): void {
+    overtaken = 0
+    intended = performance.now()
   }
 
   function onScroll(): void {
@@ -195,6 +218,7 @@ export function useStripView<Row extends StripRow>(
     sizes.observe(view)
     view.addEventListener('scroll', onScroll, { passive: true })
     view.addEventListener('scrollend', onRest)
+    for (const name of ['keydown', 'wheel', 'pointerdown', 'touchstart'] as const) view.addEventListener(name, onIntent, { passive: true, capture: true })
     for (const name of ['touchstart', 'touchend', 'touchcancel'] as const) view.addEventListener(name, onTouch, { passive: true })
     settle()
   })
@@ -214,11 +238,13 @@ export function useStripView<Row extends StripRow>(
       settle()
     },
     toEnd() {
+      overtake()
       moving.value = false
       strip.stick()
       settle()
     },
     toRow(key, share) {
+      overtake()
       moving.value = false
       if (!strip.holdTop(key, share * height, height)) return false
       settle()

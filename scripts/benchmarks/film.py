@@ -137,13 +137,17 @@ def _begins_key(payload: bytes) -> bool:
 
 
 class House:
-    """The publisher and the viewers of one turn, on the loopback address."""
+    """The publisher and the viewers of one turn, on the loopback address if nobody moves them."""
 
     def __init__(self) -> None:
         self._own = aioice.ice.get_host_addresses
-        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+        self.move("127.0.0.1")
         self._peers: list[RTCPeerConnection] = []
         self.sent: dict[bytes, float] = {}
+
+    def move(self, address: str) -> None:
+        """To another address of this machine."""
+        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
 
     async def publish(self, negotiate: Negotiate) -> None:
         peer = self._peer()

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
+import ifaddr
+
 from scripts.benchmarks.film import House, Viewer
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ _HTTP = (
 )
 _JANUS = """
 general: {{ configs_folder = "{folder}" plugins_folder = "{plugins}" transports_folder = "{transports}" debug_level = 3
-  log_to_stdout = true }}
-nat: {{ nice_debug = false full_trickle = false ice_lite = false ignore_mdns = true ice_enforce_list = "127.0.0.1" }}
+  log_to_stdout = true session_timeout = 0 }}
+nat: {{ nice_debug = false full_trickle = false ice_lite = false ignore_mdns = true ice_enforce_list = "{address}" }}
 plugins: {{ disable = "{others}" }}
 transports: {{ disable = "{ways}" }}
 events: {{ broadcast = false }}
@@ -79,14 +81,19 @@ def _fetch(url: str, message: dict[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def _configured(folder: Path, port: int) -> list[str]:
+def _configured(folder: Path, port: int, address: str) -> list[str]:
     home = next(Path("/usr/lib").glob("*/janus"))
     plugins, transports = home / "plugins", home / "transports"
     others = [path.name for path in plugins.glob("libjanus_*.so") if "videoroom" not in path.name]
     ways = [path.name for path in transports.glob("libjanus_*.so") if "http" not in path.name]
     (folder / "janus.jcfg").write_text(
         _JANUS.format(
-            folder=folder, plugins=plugins, transports=transports, others=",".join(others), ways=",".join(ways)
+            folder=folder,
+            address=address,
+            plugins=plugins,
+            transports=transports,
+            others=",".join(others),
+            ways=",".join(ways),
         )
     )
     (folder / "janus.transport.http.jcfg").write_text(_HTTP.format(port=port))
@@ -98,12 +105,16 @@ def _configured(folder: Path, port: int) -> list[str]:
 async def janus(house: House) -> AsyncIterator[_Venue]:
     from scripts.benchmarks.calls import _Venue
 
+    address = _outward()
+    house.move(address)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         with (Path(folder) / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(*_configured(Path(folder), port), stdout=log, stderr=log)
+            process = await asyncio.create_subprocess_exec(
+                *_configured(Path(folder), port, address), stdout=log, stderr=log
+            )
         try:
             base = f"http://127.0.0.1:{port}/janus"
             publisher = await _attached(base)
@@ -133,6 +144,15 @@ async def janus(house: House) -> AsyncIterator[_Venue]:
         finally:
             process.terminate()
             await process.wait()
+
+
+def _outward() -> str:
+    """An IPv4 address of this machine other than the loopback one: Janus takes no media on that."""
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            if isinstance(ip.ip, str) and not ip.ip.startswith("127."):
+                return ip.ip
+    raise RuntimeError("Janus needs a network: this machine has no address but the loopback one")
 
 
 async def _attached(base: str, seconds: float = 20.0) -> Handle:

@@ -57,6 +57,6 @@ export function useRoomKeys(acts: RoomActs): void {
     { group: 'calls', text: 'calls.keys.people', keys: ['P'], run: () => acts.people() },
     { group: 'calls', text: 'calls.keys.layout', keys: ['L'], run: () => acts.way() },
     { group: 'calls', text: 'calls.keys.full', keys: ['F'], run: () => acts.full() },
-    { group: 'calls', text: 'shell.keys.close', keys: ['Escape'], run: () => acts.away() },
+    { group: 'calls', text: 'calls.keys.close', keys: ['Escape'], run: () => acts.away() },
   ])
 }

@@ -117,7 +117,7 @@ export default {
     pushToTalk: 'Hold the space bar to talk',
     talking: 'You are heard while you hold the space bar.',
   },
-  keys: { mute: 'Microphone on or off', camera: 'Camera on or off', talk: 'Hold to talk while muted', people: 'People of the call', layout: 'Next layout', full: 'Full screen' },
+  keys: { mute: 'Microphone on or off', camera: 'Camera on or off', talk: 'Hold to talk while muted', people: 'People of the call', layout: 'Next layout', full: 'Full screen', close: 'Close the list of people' },
   people: {
     title: 'People',
     here: 'In the call',

@@ -119,7 +119,7 @@ const calls: Texts<typeof en> = {
     pushToTalk: '按住空格键说话',
     talking: '按住空格键时，别人能听到你。',
   },
-  keys: { mute: '打开或关闭麦克风', camera: '打开或关闭摄像头', talk: '静音时按住说话', people: '通话成员', layout: '下一种布局', full: '全屏' },
+  keys: { mute: '打开或关闭麦克风', camera: '打开或关闭摄像头', talk: '静音时按住说话', people: '通话成员', layout: '下一种布局', full: '全屏', close: '关闭成员列表' },
   people: {
     title: '成员',
     here: '在通话中',

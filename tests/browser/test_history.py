@@ -165,9 +165,8 @@ def test_a_jump_overtakes_a_scroll_that_is_under_way(pair: tuple[Person, Person,
         ada.page.keyboard.press(key)
         gone = region(ada.page).evaluate(
             """async (view, key) => {
-                const far = () => key === 'Home' ? view.scrollTop : view.scrollHeight - view.clientHeight - view.scrollTop
                 for (let frame = 0; frame < 40; frame++) await new Promise((done) => requestAnimationFrame(done))
-                return far()
+                return key === 'Home' ? view.scrollTop : view.scrollHeight - view.clientHeight - view.scrollTop
             }""",
             key,
         )

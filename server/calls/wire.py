@@ -1,8 +1,8 @@
 """What the hub and its media workers say to each other: length-prefixed msgpack over a Unix socket (R-15).
 
-Each message is four bytes of length (big endian) and one struct, tagged by `t`. The hub asks (`Ask`), the worker answers
-each question once under its `id` (`Answer`) and tells what happens by itself (`News`). A worker holds nothing that
-lasts: after its death calls are opened anew on another one.
+Each message is four bytes of length (big endian) and one struct, tagged by `t`. The hub asks (`Ask`), the worker
+answers each question once under its `id` (`Reply`) and tells what happens by itself (`News`). A worker holds nothing
+that lasts: after its death calls are opened anew on another one.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Close(Ask, frozen=True, tag="close"):
 
 
 class Connect(Ask, frozen=True, tag="connect"):
-    """Answers an offer with `Answered`. One connection per person and direction: a new one takes the old one's place."""
+    """Answers an offer with `Answered`. One connection per person and direction: a new one replaces the old."""
 
     call: str
     connection: str

@@ -66,7 +66,7 @@ def spoken(count: int, *, sequence: int = 65_500, timestamp: int = 4_294_900_000
     """Opus, 20 ms a packet."""
     context = av.CodecContext.create("libopus", "w")
     assert isinstance(context, AudioCodecContext)
-    context.sample_rate, context.layout, context.format = 48_000, "stereo", "s16"  # type: ignore[assignment]
+    context.sample_rate, context.layout, context.format = 48_000, "stereo", "s16"
     packets: list[Rtp] = []
     number = 0
     while len(packets) < count:

@@ -70,6 +70,14 @@ class Live:
         parts.supervision.evidence.proofs = self.proofs
         parts.nodes.on_gone.append(self.calls.keeper.node_gone)
 
+    def listen(self) -> None:
+        """Hears of what ends a seat: a sign-in that ends, an account that goes, a conversation that is left."""
+        people = self._parts.people
+        people.on_sessions_end(self.calls.on_sessions_end)
+        people.on_delete(self.calls.on_delete)
+        people.on_delete(self.proofs.on_delete)
+        self._parts.conversations.on_rights(self.calls.on_rights)
+
     async def start(self) -> None:
         await self.proofs.start()
         await self.calls.start()

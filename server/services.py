@@ -271,7 +271,7 @@ class Services:
             outbound=self.outbound,
             limits=self.limits,
             vapid_private_pem=self.keys.vapid_private_pem,
-            contact=_contact(self.settings),
+            contact=self.settings.contact,
             on=self.settings.push,
             people=self.people,
             rooms=self.conversations,
@@ -325,10 +325,7 @@ class Services:
         self.conversations.erase_also(self.supervision.threads.erased)
         self.people.on_delete(self.conversations.on_delete)
         self.people.on_delete(self.media.on_delete)
-        self.people.on_sessions_end(self.calls.on_sessions_end)
-        self.people.on_delete(self.calls.on_delete)
-        self.people.on_delete(self.proofs.on_delete)
-        self.conversations.on_rights(self.calls.on_rights)
+        self._live.listen()
         self.followers.add(self.media)
         hub.eraser.on_scrub(self.media.on_scrub)
 
@@ -449,9 +446,3 @@ class Services:
             )
         known = await meta.find_one({"_id": "epoch"})
         return str(known["value"]) if known else str(epoch["value"])
-
-
-def _contact(settings: Settings) -> str:
-    """How operators of push services reach ours."""
-    https = (origin for origin in settings.public_origins if origin.startswith("https://"))
-    return settings.push_contact or next(https, "")

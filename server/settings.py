@@ -112,6 +112,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return () if self.mongodb_uri else ("sandbox",)
 
     @property
+    def contact(self) -> str:
+        """How operators of push services reach ours; empty where nobody has said it."""
+        https = (origin for origin in self.public_origins if origin.startswith("https://"))
+        return self.push_contact or next(https, "")
+
+    @property
     def secrets_path(self) -> Path:
         return self.secrets_dir or self.data_dir / "secrets"
 

@@ -71,7 +71,7 @@ async def test_a_socket_at_another_node_counts(boards: tuple[Switchboard, Switch
     ann, tom, max_ = await here.friends("ann", "tom", "max")
     call = await here.joined(await here.group(ann, tom, max_), ann, tom, max_)
     kept = there.hub.roster._peers
-    there.hub.roster._peers = {tom: [Socket(there.who(tom), call.ch)]}  # type: ignore[assignment, dict-item]
+    there.hub.roster._peers = {tom: [Socket(there.who(tom), call.ch)]}  # type: ignore[dict-item]
     await here.calls.keeper.look()
     here.clock.pass_by(seconds=11)
     await here.calls.keeper.look()

@@ -97,9 +97,9 @@ async def _(stage: Exchange) -> Answer:
 async def _(stage: Exchange) -> Answer:
     await stage.clear()
     until = to_ms(stage.services.clock.now() + timedelta(hours=1))
-    await stage.chat.silence(stage.ids["ann"], stage.room, stage.ids["max"], until)
+    await stage.chat.silence(stage.ids["ann"], stage.crowd, stage.ids["max"], until)
     answer = await stage.max.post("/calls", stage.wanted())
-    await stage.chat.silence(stage.ids["ann"], stage.room, stage.ids["max"], None)
+    await stage.chat.silence(stage.ids["ann"], stage.crowd, stage.ids["max"], None)
     return answer
 
 
@@ -115,9 +115,9 @@ async def _(stage: Exchange) -> Answer:
 async def _(stage: Exchange) -> Answer:
     await stage.clear()
     members = stage.services.store.collection("members")
-    known = await members.find_one({"_id": f"{stage.room}|{stage.ids['max']}"})
+    known = await members.find_one({"_id": f"{stage.crowd}|{stage.ids['max']}"})
     assert known is not None
-    crowd = [known | {"_id": f"{stage.room}|p_{n}", "person": f"p_{n}"} for n in range(50)]
+    crowd = [known | {"_id": f"{stage.crowd}|p_{n}", "person": f"p_{n}"} for n in range(50)]
     await members.insert_many(crowd)
     answer = await stage.ann.post("/calls", stage.wanted())
     await members.delete_many({"_id": {"$in": [one["_id"] for one in crowd]}})
@@ -221,7 +221,7 @@ async def _(stage: Exchange) -> Answer:
     return await stage.tom.call("PATCH", f"{path}/seat", {"camera": True})
 
 
-for _operation, _who, _method, _path, _body in (
+for _operation, _who, _method, _path, _sent in (
     ("accept_call", "max", "POST", "/accept", None),
     ("decline_call", "max", "POST", "/decline", None),
     ("leave_call", "tom", "POST", "/leave", None),
@@ -237,10 +237,10 @@ for _operation, _who, _method, _path, _body in (
             at = await stage.running()
             stage.others_faster()
             client: Client = getattr(stage, who)
-            sent = {"person": stage.ids[body]} if isinstance(body, str) else body
+            sent: Any = {"person": stage.ids[body]} if isinstance(body, str) else body
             return await client.call(method, at + path, msgspec.UNSET if sent is None else sent)
 
-    _slower(_operation, _who, _method, _path, _body)
+    _slower(_operation, _who, _method, _path, _sent)
 
 
 @scene("cancel_call", Code.TRY_LATER)

@@ -31,7 +31,7 @@ class Exchange(World):
         self.ids: dict[str, str] = {}
         self.ann, self.tom, self.max, self.eve = (Client(server.url) for _ in range(4))
         self.again = Client(server.url)  # Tom's other device
-        self.room = self.pair = ""
+        self.crowd = self.pair = ""
 
     async def open(self, patch: pytest.MonkeyPatch) -> Exchange:
         patch.setattr(self.services.people._passwords, "_hasher", CHEAP)
@@ -40,7 +40,7 @@ class Exchange(World):
         await (await self.again.begin()).post("/sessions", {"login": "tom", "password": "paper and seal"})
         ann, tom, max_ = (self.ids[name] for name in ("ann", "tom", "max"))
         await self.befriend(ann, tom, max_)
-        self.room, self.pair = await self.group(ann, tom, max_), await self.direct(ann, tom)
+        self.crowd, self.pair = await self.group(ann, tom, max_), await self.direct(ann, tom)
         return self
 
     @property
@@ -53,7 +53,7 @@ class Exchange(World):
             await self.services.store.collection(name).delete_many({})
 
     def wanted(self, room: str = "", **more: Any) -> dict[str, Any]:
-        return {"conversation": room or self.room, "key": client_id(), **more}
+        return {"conversation": room or self.crowd, "key": client_id(), **more}
 
     async def ringing(self, by: Client | None = None, room: str = "") -> str:
         """The path of a fresh call, started by Ann."""

@@ -19,6 +19,8 @@ from tests.handlers.call_scenes import SCENES
 from tests.handlers.call_stage import Exchange
 
 silent = calls_conftest.silent
+#: there are many, and each part is a test of its own
+PARTS = 4
 OPERATIONS = [*calls.OPERATIONS, *call_recordings.OPERATIONS]
 
 
@@ -32,11 +34,12 @@ def services(silent: None, settings: Settings, keys: Keys, run: Run[Any]) -> Ite
     run(made.stop())
 
 
-async def test_refusals(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_refusals(server: RunningServer, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     own = {(operation.id, code) for operation in OPERATIONS for code in operation.errors}
     assert own == set(SCENES)
     stage = await Exchange(server).open(monkeypatch)
-    for operation, code in sorted(own):
+    for operation, code in sorted(own)[part::PARTS]:
         with pytest.MonkeyPatch.context() as stage.patch:
             answer = await SCENES[operation, code](stage)
             assert answer.code == code, f"{operation}: {answer.data!r} instead of {code}"

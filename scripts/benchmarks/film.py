@@ -56,7 +56,7 @@ def voice() -> tuple[bytes, ...]:
     context = av.CodecContext.create("libopus", "w")
     assert isinstance(context, AudioCodecContext)
     context.sample_rate, context.layout, context.bit_rate = 48_000, "stereo", 48_000
-    context.format = "s16"  # type: ignore[assignment]
+    context.format = "s16"
     chance = random.Random(8)
     made: list[bytes] = []
     for number in range(1000 // _VOICE_MS * _SECONDS):

@@ -34,7 +34,7 @@ class CallPolicy:
         call = await self._calls.get(channel_id)
         if call is None or await self._members.membership(call.conversation, principal.id) is None:
             return DENIED
-        return Access(read=True)
+        return Access(read=True, listens=True)
 
     async def admit(self, principal: Principal, channel_id: str, draft: Draft, target: Entry | None) -> None:
         raise VouchError(Code.FORBIDDEN)

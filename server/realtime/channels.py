@@ -28,6 +28,13 @@ class Access(msgspec.Struct, frozen=True):
     first: int = 1
     silenced_until: int = 0
     unseen: bool = False
+    #: hears the signals here, though it may send none: those of channels on which only the server speaks
+    listens: bool = False
+
+    @property
+    def hears(self) -> bool:
+        """Whether signals of others reach it."""
+        return self.signal or self.listens
 
 
 DENIED = Access()

@@ -115,7 +115,7 @@ class Subscriptions:
         gate.subscribe(peer, access.first)
         peer.channels.add(ch)
         self._followers[ch].add(peer)
-        if access.signal:
+        if access.hears:
             self._show(peer, ch)
         else:
             self._silent[ch].add(peer)
@@ -172,7 +172,8 @@ class Subscriptions:
         return ch not in self._silent
 
     def hears(self, peer: object, ch: str) -> bool:
-        """Whether signals, presence and positions of others reach this subscriber: those who may signal hear them."""
+        """Whether signals, presence and positions of others reach this subscriber: those who may signal hear them, and
+        those who listen."""
         silent = self._silent.get(ch)
         return silent is None or peer not in silent
 
@@ -184,10 +185,10 @@ class Subscriptions:
                 continue
             if not access.read:
                 self.drop(peer, gate.ch)
-            elif access.signal and not self.hears(peer, gate.ch):
+            elif access.hears and not self.hears(peer, gate.ch):
                 self._speak_again(peer, gate.ch)
                 self._show(peer, gate.ch)
-            elif not access.signal and self.hears(peer, gate.ch):
+            elif not access.hears and self.hears(peer, gate.ch):
                 self._silent[gate.ch].add(peer)
                 self._hide(peer, gate.ch)
                 peer.say(p.Presence(gate.ch, online=[]))

@@ -124,7 +124,7 @@ async def test_strangers_learn_nothing(board: Switchboard) -> None:
         assert await refusal(act) is Code.NOT_FOUND
     policy = board.hub.kinds.of("call:x").policy  # type: ignore[union-attr]
     assert await policy.access(me, call.id) == DENIED
-    assert await policy.access(board.who(tom), call.id) == Access(read=True)
+    assert await policy.access(board.who(tom), call.id) == Access(read=True, listens=True)
     assert await policy.access(Principal(Kind.PLATE, tom), call.id) == DENIED
     assert await policy.access(board.who(tom), NEVER) == DENIED
     assert (await board.calls.listing.mine(me, None, 50)).calls == []
@@ -161,8 +161,9 @@ async def test_who_is_put_out_of_the_group_is_out_of_the_call_and_their_media_cl
     assert board.plane.people(call.id) == [(max_, "publish")]
     kept = await board.calls.repo.get(call.id)
     assert kept
-    assert kept.seat(tom)
-    assert kept.seat(tom).state is SeatState.REMOVED
+    seat = kept.seat(tom)
+    assert seat
+    assert seat.state is SeatState.REMOVED
 
 
 async def test_a_block_ends_the_call_of_the_two(board: Switchboard) -> None:
@@ -285,3 +286,12 @@ async def test_ice_servers_and_their_credentials(board: Switchboard) -> None:
 
     assert base64.b64decode(turn.credential) == hmac.digest(b"logen", turn.username.encode(), hashlib.sha1)
     assert Ice((), (), "", board.clock).servers("p_1").servers == []
+
+
+async def test_who_is_in_a_call_hears_the_server_and_signals_nothing(board: Switchboard) -> None:
+    """Being photographed is told by a signal; nobody may send one that looks like it (R-15)."""
+    ann, tom, max_ = await board.friends("ann", "tom", "max")
+    call = await board.joined(await board.group(ann, tom), ann, tom)
+    access = await board.hub.kinds.access(board.who(ann), call.ch)
+    assert (access.read, access.write, access.signal, access.hears) == (True, False, False, True)
+    assert not (await board.hub.kinds.access(board.who(max_), call.ch)).hears

@@ -62,13 +62,13 @@ class NewConnection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     direction: Direction
     offer: str
-    epoch: int | None = None
+    epoch: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
 
 
 class SlotWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What flows in the m-line `index` of a watching connection."""
 
-    index: Annotated[int, Meta(ge=0, lt=SLOTS_MOST)]
+    index: Annotated[int, Meta(ge=0, le=SLOTS_MOST - 1)]
     person: PersonId
     track: Track = Track.CAMERA
     layer: Layer = Layer.AUTO

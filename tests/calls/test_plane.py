@@ -28,6 +28,7 @@ from server.calls.plane import Plane, PlaneError
 from server.calls.wire import Direction, Slot, Track
 from server.settings import Settings
 from tests.calls.worker.footage import picture
+from tests.calls.worker.stock import as_stock_reads
 from tests.conftest import eventually
 
 CALL = "cl_1"
@@ -66,11 +67,7 @@ class Stage:
         id = f"cc_{self._number}"
         await peer.setLocalDescription(await peer.createOffer())
         answer = await self.plane.connect(CALL, id, person, direction, peer.localDescription.sdp)
-        # aiortc takes the candidates of a bundle's last m-line; they stand in its first (RFC 8843, 10.1.2)
-        candidates = "".join(f"{line}\r\n" for line in answer.splitlines() if line.startswith("a=candidate"))
-        first, *others = answer.split("m=video")
-        told = "m=video".join([first, *(other + candidates for other in others)])
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=told, type="answer"))
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=as_stock_reads(answer), type="answer"))
         await eventually(lambda: wire.Up(call=CALL, connection=id) in self.news)
         return id
 

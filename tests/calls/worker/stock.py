@@ -72,3 +72,10 @@ def watched(peer: Peer) -> Watched:
     peer.on_rtp = lambda packet, at: said.rtp.put_nowait(packet)
     peer.on_rtcp = said.rtcp.put_nowait
     return said
+
+
+def as_stock_reads(answer: str) -> str:
+    """aiortc takes the candidates of a bundle's last m-line; they stand in its first (RFC 8843 section 10.1.2)."""
+    candidates = "".join(f"{line}\r\n" for line in answer.splitlines() if line.startswith("a=candidate"))
+    first, *others = answer.split("m=video")
+    return "m=video".join([first, *(other + candidates for other in others)])

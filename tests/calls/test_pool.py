@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -144,11 +145,23 @@ async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     await yard.pool.stop()
 
 
+def two_free_ports() -> int:
+    """The first of two UDP ports of the loopback address that follow each other and are nobody's."""
+    while True:
+        with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as other:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            with suppress(OSError, OverflowError):
+                other.bind(("127.0.0.1", port + 1))
+                return port
+
+
 async def test_ports_follow_each_other(tmp_path: Path) -> None:
-    yard = Yard(tmp_path, port=47_310)
+    first = two_free_ports()
+    yard = Yard(tmp_path, port=first)
     (await yard.pool.take()).calls.add("cl_1")
     await yard.pool.take()
-    assert [seat.port for seat in yard.pool.seats] == [47_310, 47_311]
+    assert [seat.port for seat in yard.pool.seats] == [first, first + 1]
     await yard.pool.stop()
 
 

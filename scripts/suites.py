@@ -27,14 +27,16 @@ class Need(NamedTuple):
     packages: tuple[str, ...]
 
 
+_CHROMIUM = Need(
+    "Chromium and Chinese letters",
+    ("chromium", "chromium-browser", "google-chrome"),
+    ("chromium", "fonts-noto-cjk"),
+)
 #: part → what it needs
 _NEEDS = {
-    "browser": Need(
-        "Chromium and Chinese letters",
-        ("chromium", "chromium-browser", "google-chrome"),
-        ("chromium", "fonts-noto-cjk"),
-    ),
-    "nodes": Need("nginx", ("nginx",), ("nginx-light",)),
+    "browser": (_CHROMIUM, Need("coturn", ("turnserver",), ("coturn",))),
+    "calls": (_CHROMIUM,),
+    "nodes": (Need("nginx", ("nginx",), ("nginx-light",)),),
 }
 #: Debian has the programs of administrators where only they look.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
@@ -47,7 +49,10 @@ def parts() -> list[str]:
 
 def prepare(part: str) -> str | None:
     """Makes sure of what the tests of a part need; returns what is missing when it cannot."""
-    need = _NEEDS[part]
+    return next((missing for need in _NEEDS[part] if (missing := _install(part, need)) is not None), None)
+
+
+def _install(part: str, need: Need) -> str | None:
     if any(shutil.which(program, path=_PATH) for program in need.programs):
         return None
     if os.geteuid() == 0 and shutil.which("apt-get"):

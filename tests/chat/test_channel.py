@@ -80,7 +80,9 @@ def test_effects() -> None:
 
 
 def test_every_entry_of_the_rules_has_a_kind() -> None:
-    assert set(rules.KIND_OF.values()) == {kind.name for kind in KIND.entries}
+    of_others = {"call"}  # what server.calls tells the thread; no rule of a conversation writes it
+    assert set(rules.KIND_OF.values()) | of_others == {kind.name for kind in KIND.entries}
+    assert not of_others & set(rules.KIND_OF.values())
     for struct, name in rules.KIND_OF.items():
         kind = KIND.entry(name)
         assert kind is not None

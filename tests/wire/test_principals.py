@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from server.calls.views import StartCall
 from server.people.service import People
 from server.principals import Grant, Kind, Principal, Role
 from server.realtime import protocol as p
@@ -59,6 +60,8 @@ class Stage:
         self.crowd = crowd
         self.hub = server.services.hub
         self.supervision = server.services.supervision
+        self.calls = server.services.calls
+        self.outbox = server.services.outbox
         self.lin: Person
         self.mei: Person
         self.outside: Person
@@ -115,11 +118,20 @@ async def of_a_pledge(stage: Stage) -> tuple[str, list[Principal]]:
     return f"pledge:{made.id}", (await of_a_conversation(stage))[1]
 
 
+async def of_a_call(stage: Stage) -> tuple[str, list[Principal]]:
+    """Lin calls Mei; only members of their conversation learn of it (R-15)."""
+    wanted = StartCall(conversation=stage.group.partition(":")[2], key=client_id())
+    call, _ = await stage.calls.start_call(Principal(Kind.PERSON, stage.lin.id, session="s_1"), wanted)
+    await stage.outbox.drained()
+    return f"call:{call.id}", (await of_a_conversation(stage))[1]
+
+
 #: kind of channel → a channel of it and who may do nothing at all there
 WRONG: dict[str, Callable[[Stage], Awaitable[tuple[str, list[Principal]]]]] = {
     "conv": of_a_conversation,
     "inbox": of_an_inbox,
     "pledge": of_a_pledge,
+    "call": of_a_call,
 }
 
 

@@ -48,6 +48,6 @@ describe('a snapshot and the entries since', () => {
 
   it('has a case for what is loaded and for what is told', () => {
     const kinds = new Set(cases.flatMap(({ entries }) => entries.map(({ kind }) => kind)))
-    expect([...kinds].sort()).toEqual(['closed', 'delete', 'edit', 'erased', 'handed_over', 'joined', 'left', 'message', 'pinned', 'reaction', 'removed', 'renamed', 'reopened', 'role_changed', 'rules_changed', 'silenced'])
+    expect([...kinds].sort()).toEqual(['call', 'closed', 'delete', 'edit', 'erased', 'handed_over', 'joined', 'left', 'message', 'pinned', 'reaction', 'removed', 'renamed', 'reopened', 'role_changed', 'rules_changed', 'silenced'])
   })
 })

@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from server.chat.model import ChangeConversation, EverybodyBy, MemberRole
+from server.chat.words import Called
 from server.clock import to_ms
 from server.realtime.channels import Draft
 from server.realtime.protocol import Entry
@@ -62,6 +63,11 @@ class Room:
         body = {"text": "", "media": [PICTURE]}
         key = f"chosen-{self.number:05}-media"
         await self.world.hub.append(Draft(f"conv:{self.id}", self.lin, key, "message", body))
+
+    async def call(self, state: str, missed: tuple[str, ...] = ()) -> None:
+        """Calls are a domain of their own; here it is about what the thread is told of them."""
+        body = msgspec.to_builtins(Called("cl_" + "0" * 20, self.lin, True, state, 0, list(missed)))
+        await self.world.hub.append(Draft(f"conv:{self.id}", "system", f"call-{self.id}-{state}", "call", body))
 
     async def change(self, wanted: ChangeConversation) -> None:
         await self.world.chat.change(self.lin, self.id, wanted)
@@ -171,6 +177,8 @@ CASES: tuple[Case, ...] = (
     Case("pinned", pin_both),
     Case("pinned", lambda room: room.chat.unpin(room.lin, room.id, room.first), before=pin_both),
     Case("pinned", lambda room: room.chat.pin(room.lin, room.id, room.second), before=come_later),
+    Case("call", lambda room: room.call("started")),
+    Case("call", lambda room: room.call("missed", (room.mei,))),
     Case("rules_changed", lambda room: room.change(ChangeConversation(None, EverybodyBy.ADMINS))),
     # From here on somebody is missing, or no friend any more.
     Case("erased", lambda room: room.world.delete_account(room.ada), before=ada_said_something),

@@ -94,7 +94,7 @@ def test_a_live_photo_is_sealed_shown_and_verified(people: People, tmp_path: Pat
 
 
 def verify(person: Person, file: Path) -> None:
-    person.page.locator("input[type=file]").set_input_files(file)
+    person.page.locator(".verify__drop input[type=file]").set_input_files(file)
 
 
 def test_a_place_is_shown_before_it_is_sent_and_decides_nothing(people: People) -> None:

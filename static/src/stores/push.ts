@@ -53,6 +53,7 @@ export const usePush = defineStore('push', () => {
   const state = computed<PushState>(() => (known.value === 'on' && own.value?.fault ? 'failing' : known.value))
   let stops: WatchStopHandle[] = []
   let key: string | null = null
+  let awaited = false
 
   async function tell(subscription: PushSubscription): Promise<void> {
     const { keys } = subscription.toJSON()
@@ -61,6 +62,13 @@ export const usePush = defineStore('push', () => {
 
   async function list(): Promise<void> {
     subscriptions.value = (await api.subscriptions()).subscriptions
+  }
+
+  /** A worker that is still being installed, over a slow line or by a slow phone, is one all the same. */
+  function lookWhenReady(): void {
+    if (awaited) return
+    awaited = true
+    void navigator.serviceWorker.ready.then(() => refresh()).catch(() => undefined)
   }
 
   /** Looks at the browser and at the server, and makes one fit the other. Rejects when the server does not answer. */
@@ -80,6 +88,7 @@ export const usePush = defineStore('push', () => {
       subscription = await (await registration()).pushManager.getSubscription()
     } catch {
       known.value = 'unsupported' // no service worker: a private window, or an old build
+      lookWhenReady()
       return
     }
     if (Notification.permission === 'denied') {

@@ -44,8 +44,8 @@ def measure(subject: str, plan: Plan) -> list[Reading]:
 
 async def _measure(subject: str, plan: Plan) -> list[Reading]:
     house = House()
-    opened: dict[str, Callable[[House], AbstractAsyncContextManager[_Venue]]] = {
-        "vouch": _vouch,
+    opened: dict[str, Callable[[House], AbstractAsyncContextManager[Venue]]] = {
+        "vouch": vouch,
         "mediarelay": _media_relay,
         "janus": janus,
     }
@@ -94,7 +94,7 @@ async def _cost(pid: int, viewers: list[Viewer], seconds: float) -> Reading:
     return Reading(f"cpu_pct_v{len(viewers)}", percent, "%")
 
 
-class _Venue(msgspec.Struct, frozen=True):
+class Venue(msgspec.Struct, frozen=True):
     """A server with its publisher; `watch` lets one more in: when it wished to see, and itself."""
 
     pid: int
@@ -102,7 +102,7 @@ class _Venue(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def _vouch(house: House) -> AsyncIterator[_Venue]:
+async def vouch(house: House) -> AsyncIterator[Venue]:
     with tempfile.TemporaryDirectory() as directory:
         plane = Plane(Settings(data_dir=Path(directory), calls_workers=1, calls_addresses=("127.0.0.1",)))
         await plane.start()
@@ -127,13 +127,13 @@ async def _vouch(house: House) -> AsyncIterator[_Venue]:
                 await plane.view(_CALL, name, slots)
                 return began, viewer
 
-            yield _Venue(plane.pids[0], lambda: asyncio.ensure_future(watch()))
+            yield Venue(plane.pids[0], lambda: asyncio.ensure_future(watch()))
         finally:
             await plane.stop()
 
 
 @asynccontextmanager
-async def _media_relay(house: House) -> AsyncIterator[_Venue]:
+async def _media_relay(house: House) -> AsyncIterator[Venue]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "scripts.benchmarks.peers.media_relay"),
         cwd=ROOT,
@@ -155,7 +155,7 @@ async def _media_relay(house: House) -> AsyncIterator[_Venue]:
 
     try:
         await house.publish(answer)
-        yield _Venue(process.pid, lambda: asyncio.ensure_future(watch()))
+        yield Venue(process.pid, lambda: asyncio.ensure_future(watch()))
     finally:
         process.terminate()
         await process.communicate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,18 @@ from pathlib import Path
 SERVER_CORE, LOAD_CORE = 0, 1
 _SETTLING, _PAUSE = 20, 1.0  # how often at most memory is looked at until it has settled, and seconds in between
 _TICKS = os.sysconf("SC_CLK_TCK")
+_WHOLE_PROCESS = 2  # of the clock of another process: CPUCLOCK_SCHED in Linux' posix-timers.h
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all its threads so far. Raises OSError when it is gone."""
+    """User and system time of a process and all its threads so far, however short. Raises OSError when it is gone."""
+    return time.clock_gettime(~pid << 3 | _WHOLE_PROCESS)
+
+
+def user_and_system_seconds(pid: int) -> tuple[float, float]:
+    """The two parts of it, to the hundredth of a second."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(after_name[11]) + int(after_name[12])) / _TICKS
+    return int(after_name[11]) / _TICKS, int(after_name[12]) / _TICKS
 
 
 def memory_bytes(pid: int) -> int:

@@ -20,7 +20,7 @@ import ifaddr
 from scripts.benchmarks.film import House, Viewer
 
 if TYPE_CHECKING:
-    from scripts.benchmarks.calls import _Venue
+    from scripts.benchmarks.calls import Venue
 
 _ROOM = 1234
 _HTTP = (
@@ -102,8 +102,8 @@ def _configured(folder: Path, port: int, address: str) -> list[str]:
 
 
 @asynccontextmanager
-async def janus(house: House) -> AsyncIterator[_Venue]:
-    from scripts.benchmarks.calls import _Venue
+async def janus(house: House) -> AsyncIterator[Venue]:
+    from scripts.benchmarks.calls import Venue
 
     address = _outward()
     house.move(address)
@@ -140,7 +140,7 @@ async def janus(house: House) -> AsyncIterator[_Venue]:
                 return began, await house.invited(event["jsep"]["sdp"], start)
 
             await house.publish(publish)
-            yield _Venue(process.pid, lambda: asyncio.ensure_future(watch()))
+            yield Venue(process.pid, lambda: asyncio.ensure_future(watch()))
         finally:
             process.terminate()
             await process.wait()

@@ -105,6 +105,7 @@ class Source:
         self._loop = loop
         self._ask = ask_keyframe
         self._asked = float("-inf")
+        self._wanted_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._timestamp_shift = 0
         self._closed = False
@@ -162,7 +163,10 @@ class Source:
 
     def request_keyframe(self) -> None:
         """A keyframe from now on: at once, or by one later request for everybody who asked in the meantime."""
-        if self.kind != "video" or self._closed or self._timer is not None:
+        if self.kind != "video" or self._closed:
+            return
+        self._wanted_at = self._loop.time()
+        if self._timer is not None:
             return
         now = self._loop.time()
         wait = self._asked + KEYFRAME_SECONDS - now
@@ -173,7 +177,7 @@ class Source:
 
         def later() -> None:
             self._timer = None
-            if self.key_at <= now:  # else one has begun since, and serves
+            if self.key_at <= self._wanted_at:  # else one has begun since, and serves
                 self.request_keyframe()
 
         self._timer = self._loop.call_later(wait, later)

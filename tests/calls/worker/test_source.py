@@ -38,7 +38,22 @@ def test_a_keyframe_that_began_since_serves_who_asked_in_the_meantime() -> None:
     assert len(camera.asked) == 1
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40))
+def test_who_asks_after_a_keyframe_began_is_not_served_by_it() -> None:
+    """Two come within a third of a second, and the keyframe that serves the first one begins between them."""
+    clock = Clock()
+    camera = Camera(clock)
+    for wait in (0.0, 0.1):
+        clock.advance(wait)
+        camera.source.request_keyframe()
+    clock.advance(0.05)
+    camera.frame(key=True)
+    clock.advance(0.05)
+    camera.source.request_keyframe()
+    clock.advance(1)
+    assert camera.asked == pytest.approx([1_000.0, 1_000.0 + KEYFRAME_SECONDS])
+
+
+@given(st.lists(st.tuples(st.floats(0, 1) | st.sampled_from([0.0, 0.05, 0.1]), st.booleans()), max_size=40))
 def test_no_request_is_forgotten_and_none_comes_too_soon(events: list[tuple[float, bool]]) -> None:
     clock = Clock()
     camera = Camera(clock)

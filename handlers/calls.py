@@ -10,6 +10,7 @@ from msgspec import Meta
 from handlers.operations import Call, operation
 from server.calls.model import CallId, ConnectionId
 from server.calls.views import (
+    AnswerSnapshot,
     CallList,
     CallView,
     ChangeSeat,
@@ -211,12 +212,43 @@ async def set_call_view(call: Call, id: CallId, connection: ConnectionId, body: 
     ),
 )
 async def take_snapshot(call: Call, id: CallId, body: TakeSnapshot) -> SnapshotView:
-    """Take a picture of somebody's camera as a proof, marked and signed.
+    """Take a picture of a pledge's owner as a proof, marked and signed: its supervisors, in a call about it.
 
-    Where the call is about a pledge, its supervisors take pictures of its owner; in other calls everybody may of
-    everybody who shows their camera. Whoever is shown is told at once.
+    Whoever is shown is told at once. In all other cases they are asked first.
     """
     return await call.services.calls.snapshots.take(call.principal, id, body)
+
+
+@operation(
+    "POST",
+    "/calls/{id}/snapshots/asks",
+    allow=IN_PERSON,
+    tag=TAG,
+    errors=(*ON_CHANGE, Code.FORBIDDEN, Code.IDEMPOTENCY_CONFLICT, Code.TOO_OFTEN),
+)
+async def ask_for_snapshot(call: Call, id: CallId, body: TakeSnapshot) -> CallView:
+    """Ask somebody who shows their camera for a picture of them.
+
+    They have a minute to answer. Who has said no is asked again after that minute only.
+    """
+    calls = call.services.calls
+    return await calls.view(await calls.snapshots.ask(call.principal, id, body), call.principal)
+
+
+@operation(
+    "POST",
+    "/calls/{id}/snapshots/answers",
+    allow=IN_PERSON,
+    tag=TAG,
+    errors=(*ON_CHANGE, Code.FORBIDDEN, Code.LIMIT_REACHED, Code.TOO_OFTEN),
+)
+async def answer_snapshot(call: Call, id: CallId, body: AnswerSnapshot) -> CallView:
+    """Say yes or no to a picture of oneself, or take one's question back.
+
+    With a yes it is taken now, and becomes a proof of both: whoever asked, and whoever is shown.
+    """
+    calls = call.services.calls
+    return await calls.view(await calls.snapshots.answer(call.principal, id, body), call.principal)
 
 
 OPERATIONS = [
@@ -235,4 +267,6 @@ OPERATIONS = [
     disconnect_from_call,
     set_call_view,
     take_snapshot,
+    ask_for_snapshot,
+    answer_snapshot,
 ]

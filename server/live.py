@@ -7,7 +7,7 @@ from typing import Any
 
 from server.calls import wire
 from server.calls.ice import Ice
-from server.calls.neighbours import Neighbours
+from server.calls.neighbours import Neighbours, Parties
 from server.calls.plane import Plane
 from server.calls.service import Calls
 from server.chat.service import ConversationService
@@ -24,7 +24,7 @@ from server.realtime.outbox import Outbox
 from server.realtime.protocol import SignalEvent
 from server.settings import Settings
 from server.store import Store
-from server.supervision.model import PledgeState
+from server.supervision.model import FINAL, PledgeState
 from server.supervision.service import Supervision
 
 
@@ -105,11 +105,12 @@ class Live:
             directory=parts.settings.data_dir / "recordings",
         )
 
-    async def _parties(self, pledge: str) -> tuple[str, frozenset[str]] | None:
+    async def _parties(self, pledge: str) -> Parties | None:
         found = await self._parts.supervision.repo.get(pledge)
         if found is None or found.state is PledgeState.DRAFT:
             return None
-        return found.owner, frozenset(found.seated)
+        agreed = found.state is not PledgeState.AWAITING_OWNER and found.state not in FINAL
+        return Parties(found.owner, frozenset(found.seated), agreed)
 
     async def _picture(self, picture: wire.Picture, *, person: str, by: str, pledge: str, call: str, key: str) -> str:
         proof = await self.proofs.from_picture(

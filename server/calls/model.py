@@ -16,6 +16,7 @@ from msgspec import Meta
 CallId = Annotated[str, Meta(pattern=r"^cl_[0-9a-z]{20}$", max_length=23)]
 ConnectionId = Annotated[str, Meta(pattern=r"^cx_[0-9a-z]{20}$", max_length=23)]
 RecordingId = Annotated[str, Meta(pattern=r"^cr_[0-9a-z]{20}$", max_length=23)]
+AskId = Annotated[str, Meta(pattern=r"^pq_[0-9a-z]{20}$", max_length=23)]
 
 #: A phone rings for so long.
 RING = timedelta(seconds=45)
@@ -27,6 +28,9 @@ AWAY_MOST = timedelta(seconds=60)
 #: One person alone in a call of several, and no phone rings: forgotten.
 ALONE = timedelta(minutes=5)
 LONGEST = timedelta(hours=12)
+#: Whoever is asked for a picture of them says so within this time; after a no they are left alone for as long.
+ASK = timedelta(seconds=60)
+ASKS_MOST = 50
 SEATS_MOST = 50
 #: People whom one watches at once, and m-lines of a watching connection.
 WATCHING_MOST = 50
@@ -103,6 +107,28 @@ class Recording(msgspec.Struct, frozen=True):
     id: str = ""
 
 
+class AskState(StrEnum):
+    """`asked` waits for an answer; after a no it is `refused`, after a yes, with the picture, `taken`."""
+
+    ASKED = "asked"
+    REFUSED = "refused"
+    TAKEN = "taken"
+
+
+class PictureAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """`by` would like a picture of `person`, whom no pledge makes them look after. `key` is the asker's client's;
+    `proof` names what was taken. It is forgotten at `until`."""
+
+    id: str
+    key: str
+    by: str
+    person: str
+    at: datetime
+    until: datetime
+    state: AskState = AskState.ASKED
+    proof: str = ""
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """`epoch` counts how often the media were set up; `place` is the node where they are.
 
@@ -128,6 +154,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     place: str = ""
     seats: tuple[Seat, ...] = ()
     recording: Recording = Recording()
+    asks: tuple[PictureAsk, ...] = ()
     quiet: datetime | None = None
     alone: datetime | None = None
     due: datetime | None = None

@@ -29,10 +29,24 @@ class People(Protocol):
     async def live_sessions(self, sessions: Collection[str]) -> set[str]: ...
 
 
-class Parties(Protocol):
-    """Who takes part in a pledge: its owner, and who supervises it. None for no such pledge, or a draft."""
+@dataclass(frozen=True)
+class Parties:
+    """Who takes part in a pledge. `agreed`: its owner has agreed to be supervised, and it is not over."""
 
-    async def __call__(self, pledge: str) -> tuple[str, frozenset[str]] | None: ...
+    owner: str = ""
+    supervisors: frozenset[str] = frozenset()
+    agreed: bool = False
+
+    @property
+    def watched(self) -> str:
+        """Of whom its supervisors may take pictures."""
+        return self.owner if self.agreed else ""
+
+
+class PartiesOf(Protocol):
+    """None for no such pledge, or a draft."""
+
+    async def __call__(self, pledge: str, /) -> Parties | None: ...
 
 
 class Plane(Protocol):
@@ -112,7 +126,7 @@ class Neighbours:
     limits: Limits
     conversations: Conversations
     people: People
-    parties: Parties
+    parties: PartiesOf
     plane: Plane
     pictures: Pictures
     asking: Asking

@@ -97,7 +97,7 @@ class Calls:
             raise VouchError(Code.SILENCED)
         if wanted.pledge is not None:
             parties = await self._near.parties(wanted.pledge)
-            if parties is None or me not in {parties[0], *parties[1]}:
+            if parties is None or me not in {parties.owner, *parties.supervisors}:
                 raise VouchError(Code.NOT_FOUND)
         others = [person for person in room.members if person != me]
         # Nobody's phone rings for somebody whom they block; in a group they may still join by themselves.

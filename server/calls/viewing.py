@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
-from server.calls.model import RING, Call, Seat, SeatState
-from server.calls.neighbours import Conversations, Parties, People
+from server.calls.model import RING, Call, PictureAsk, Seat, SeatState
+from server.calls.neighbours import Conversations, Parties, PartiesOf, People
 from server.calls.repo import CallsRepo
 from server.calls.rules import permits
-from server.calls.views import CallList, CallView, RecordingNow, SeatView
+from server.calls.views import CallList, CallView, RecordingNow, SeatView, SnapshotAsk
 from server.chat.model import MemberRole, Room
 from server.clock import Clock, to_ms
 from server.errors import Code, VouchError
@@ -20,7 +21,7 @@ class Listing:
     """`of` is one call; `mine` a page of somebody's."""
 
     def __init__(
-        self, repo: CallsRepo, conversations: Conversations, people: People, parties: Parties, clock: Clock
+        self, repo: CallsRepo, conversations: Conversations, people: People, parties: PartiesOf, clock: Clock
     ) -> None:
         self._repo = repo
         self._conversations = conversations
@@ -59,8 +60,8 @@ class Listing:
 
     async def _view(self, call: Call, room: Room, principal: Principal, cards: dict[str, PersonCard]) -> CallView:
         me, now = principal.id, self._clock.now()
-        parties = await self._parties(call.pledge) if call.pledge else None
-        watched, supervisors = parties or ("", frozenset())
+        parties = (await self._parties(call.pledge) if call.pledge else None) or Parties()
+        watched, supervisors = parties.watched, parties.supervisors
         can = permits.can(
             call,
             me,
@@ -88,13 +89,23 @@ class Listing:
             rings_until=to_ms(max(rings)) if rings else None,
             version=call.version,
             epoch=call.epoch,
-            seats=[_seat(seat, me, principal.session) for seat in call.seats],
+            seats=[
+                _seat(
+                    seat,
+                    me,
+                    principal.session,
+                    permits.picture(call, me, principal.session, seat.person, supervisors, watched),
+                )
+                for seat in call.seats
+            ],
             people=[cards[seat.person] for seat in call.seats if seat.person in cards],
             recording=RecordingNow(
                 recording.state, recording.by or None, to_ms(recording.since) if recording.since else None
             ),
+            asks=[_ask(ask) for ask in call.asks if me in (ask.by, ask.person) and now < ask.until],
             watched_by=[seat.person for seat in call.inside if me in seat.watching],
-            supervisors=sorted(supervisors),
+            # nobody learns here who else supervises somebody
+            supervisors=sorted(supervisors & {seat.person for seat in call.seats}),
             can=can,
         )
 
@@ -107,7 +118,19 @@ def outranked(room: Room, me: str) -> Sequence[str]:
     return [member.person for member in room.members.values() if member.role.rank < mine.role.rank]
 
 
-def _seat(seat: Seat, me: str, session: str) -> SeatView:
+def _ask(ask: PictureAsk) -> SnapshotAsk:
+    return SnapshotAsk(
+        id=ask.id,
+        by=ask.by,
+        person=ask.person,
+        state=ask.state,
+        since=to_ms(ask.at),
+        until=to_ms(ask.until),
+        proof=ask.proof or None,
+    )
+
+
+def _seat(seat: Seat, me: str, session: str, picture: Literal["take", "ask"] | None) -> SeatView:
     here = seat.inside and seat.person == me and seat.session == session
     return SeatView(
         person=seat.person,
@@ -120,4 +143,5 @@ def _seat(seat: Seat, me: str, session: str) -> SeatView:
         watching=list(seat.watching),
         since=to_ms(seat.since),
         agrees=seat.agrees,
+        picture=picture,
     )

@@ -10,6 +10,8 @@ from msgspec import Meta
 from server.calls.model import (
     SLOTS_MOST,
     WATCHING_MOST,
+    AskId,
+    AskState,
     CallId,
     CallState,
     ConnectionId,
@@ -93,12 +95,20 @@ class TakeSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: Key
 
 
+class AnswerSnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`yes`: the picture is taken now. Otherwise it is not; who has asked takes the question back so."""
+
+    ask: AskId
+    yes: bool
+
+
 # ── What is answered ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class SeatView(msgspec.Struct, frozen=True, kw_only=True):
     """One person's place in a call. `here`: this very sign-in has taken it; `device` is `other` where it is one's own
-    and another sign-in has. `since`: in this state."""
+    and another sign-in has. `since`: in this state. `picture`: how the viewer comes to a picture of them, `take` it at
+    once as a supervisor or `ask` them; null where there is none to be had."""
 
     person: str
     state: SeatState
@@ -110,6 +120,20 @@ class SeatView(msgspec.Struct, frozen=True, kw_only=True):
     watching: list[str]
     since: Millis
     agrees: bool
+    picture: Literal["take", "ask"] | None
+
+
+class SnapshotAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """`by` would like to take a picture of `person`. `taken`: it is the proof `proof` now. It passes at `until`; after
+    `refused` they may be asked again then."""
+
+    id: AskId
+    by: str
+    person: str
+    state: AskState
+    since: Millis
+    until: Millis
+    proof: str | None
 
 
 class RecordingNow(msgspec.Struct, frozen=True):
@@ -125,8 +149,9 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
 
     `title` is the conversation's, empty for a direct one. `reason`: why it has ended. `rings_until`: while somebody's
     phone rings. `answered`: since when two were in it. `epoch` is raised when all media are to be set up anew.
-    `watched_by`: who looks at oneself now; `supervisors`: those of the pledge that it is about. `can`: what one may do
-    now, of `accept`, `decline`, `join`, `cancel`, `leave`, `end`, `remove`, `record`, `agree`, `withdraw`, `snapshot`.
+    `watched_by`: who looks at oneself now; `supervisors`: those of its pledge, as far as they are called here.
+    `asks`: pictures that one asks for or is asked for. `can`: what one may do now, of `accept`, `decline`, `join`,
+    `cancel`, `leave`, `end`, `remove`, `record`, `agree`, `withdraw`, `snapshot`, `ask_snapshot`.
     """
 
     id: str
@@ -146,6 +171,7 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     seats: list[SeatView]
     people: list[PersonCard]
     recording: RecordingNow
+    asks: list[SnapshotAsk]
     watched_by: list[str]
     supervisors: list[str]
     can: list[str]

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from server.calls import wire
 from server.calls.model import RecordingState
-from server.calls.views import ChangeSeat, NewConnection, SetView, SlotWanted, TakeSnapshot
+from server.calls.neighbours import Parties
+from server.calls.views import AnswerSnapshot, ChangeSeat, NewConnection, SetView, SlotWanted, TakeSnapshot
 from server.calls.wire import MAX_SDP, Direction, Layer, Slot, Track
 from server.errors import Code
 from server.realtime.protocol import SignalEvent
@@ -217,22 +218,40 @@ async def test_with_an_account_go_its_recordings(board: Switchboard) -> None:
 # ── Snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_picture_is_taken_once_and_told(board: Switchboard) -> None:
+class Darkroom:
+    """What becomes a proof, and what is told of it. `parties`: of the pledge that calls are about."""
+
+    def __init__(self, board: Switchboard, *parties: str) -> None:
+        self.made: list[dict[str, str]] = []
+        self.told: list[SignalEvent] = []
+        board.hub.teller.announce_signal = self.told.append  # type: ignore[method-assign, assignment]
+        snapshots = board.calls.snapshots
+        snapshots._near = dataclasses.replace(snapshots._near, pictures=self._picture, parties=self._parties)
+        self.parties = Parties(parties[0], frozenset(parties[1:]), True) if parties else None
+
+    async def _picture(self, picture: wire.Picture, **facts: str) -> str:
+        assert picture.width == 64
+        if facts not in self.made:
+            self.made.append(facts)
+        return f"pf_{self.made.index(facts)}"
+
+    async def _parties(self, _: str) -> Parties | None:
+        return self.parties
+
+
+async def about_a_pledge(board: Switchboard, call: str) -> None:
+    await board.services.store.collection("calls").update_one({"_id": call}, {"$set": {"pledge": "g_1"}})
+
+
+async def test_of_a_pledge_a_picture_is_taken_once_and_told(board: Switchboard) -> None:
     ann, tom = await board.friends("ann", "tom")
     call = await board.joined(await board.direct(ann, tom), ann, tom)
-    told: list[SignalEvent] = []
-    made: list[tuple[int, dict[str, str]]] = []
-    board.hub.teller.announce_signal = told.append  # type: ignore[method-assign, assignment]
-
-    async def picture(picture: wire.Picture, **facts: str) -> str:
-        made.append((picture.width, facts))
-        return "pf_1"
-
-    snapshots = board.calls.snapshots
-    snapshots._near = dataclasses.replace(snapshots._near, pictures=picture)
+    room = Darkroom(board, ann, tom)
     key = client_id()
     wanted = TakeSnapshot(ann, key)
-    take = snapshots.take
+    take = board.calls.snapshots.take
+    assert await refusal(take(board.who(tom), call.id, wanted)) is Code.FORBIDDEN  # it is about no pledge
+    await about_a_pledge(board, call.id)
     assert await refusal(take(board.who(tom), call.id, wanted)) is Code.CONFLICT  # the camera is off
     await board.calls.change_seat(board.who(ann), call.id, ChangeSeat(camera=True))
     assert await refusal(take(board.who(tom), call.id, wanted)) is Code.CONFLICT  # and nothing comes from it
@@ -240,13 +259,64 @@ async def test_a_picture_is_taken_once_and_told(board: Switchboard) -> None:
     assert await refusal(take(board.who(tom, "2"), call.id, wanted)) is Code.CONFLICT
     first = await take(board.who(tom), call.id, wanted)
     assert await take(board.who(tom), call.id, wanted) == first
-    assert (first.proof, made) == (
-        "pf_1",
-        [(64, {"person": ann, "by": tom, "pledge": "", "call": call.id, "key": key})],
-    )
-    assert [event.body for event in told] == [{"person": ann, "by": tom, "proof": "pf_1"}]
+    assert room.made == [{"person": ann, "by": tom, "pledge": "g_1", "call": call.id, "key": key}]
+    assert [event.body for event in room.told] == [{"person": ann, "by": tom, "proof": "pf_0"}]
     assert await refusal(take(board.who(tom), call.id, TakeSnapshot(tom, key))) is Code.IDEMPOTENCY_CONFLICT
     assert await refusal(take(board.who(tom), call.id, TakeSnapshot(tom, client_id()))) is Code.FORBIDDEN
+    for parties in (Parties(ann, frozenset({tom}), False), None):  # not agreed, or over; gone
+        room.parties = parties
+        assert await refusal(take(board.who(tom), call.id, TakeSnapshot(ann, client_id()))) is Code.FORBIDDEN
+
+
+async def test_without_a_pledge_whoever_is_shown_is_asked_and_their_yes_takes_the_picture(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    room = Darkroom(board)
+    snapshots, key = board.calls.snapshots, client_id()
+    wanted = TakeSnapshot(ann, key)
+    assert await refusal(snapshots.ask(board.who(tom), call.id, wanted)) is Code.CONFLICT  # the camera is off
+    await board.calls.change_seat(board.who(ann), call.id, ChangeSeat(camera=True))
+    await board.connect(ann, call.id)
+    assert await refusal(snapshots.take(board.who(tom), call.id, wanted)) is Code.FORBIDDEN
+    first, again = [await snapshots.ask(board.who(tom), call.id, wanted) for _ in range(2)]
+    assert again == first
+    [asked] = (await board.view_of(ann, call.id)).asks
+    assert (asked.by, asked.person, asked.state, asked.until - asked.since) == (tom, ann, "asked", 60_000)
+    assert room.made == [], "nobody has said yes"
+    yes = AnswerSnapshot(asked.id, True)
+    assert await refusal(snapshots.answer(board.who(tom), call.id, yes)) is Code.FORBIDDEN
+    assert await refusal(snapshots.answer(board.who(ann, "2"), call.id, yes)) is Code.CONFLICT
+    one, _ = await asyncio.gather(*(snapshots.answer(board.who(ann), call.id, yes) for _ in range(2)))
+    assert await snapshots.answer(board.who(ann), call.id, yes) == one
+    assert room.made == [{"person": ann, "by": tom, "pledge": "", "call": call.id, "key": asked.id}]
+    assert [event.body for event in room.told] == [{"person": ann, "by": tom, "proof": "pf_0"}]
+    [done] = (await board.view_of(tom, call.id)).asks
+    assert (done.state, done.proof) == ("taken", "pf_0")
+
+
+async def test_a_no_is_no_and_a_picture_that_does_not_come_leaves_the_question(board: Switchboard) -> None:
+    ann, tom, max_ = await board.friends("ann", "tom", "max")
+    call = await board.joined(await board.group(ann, tom, max_), ann, tom, max_)
+    room = Darkroom(board, ann, max_)
+    await about_a_pledge(board, call.id)
+    await board.calls.change_seat(board.who(ann), call.id, ChangeSeat(camera=True))
+    snapshots = board.calls.snapshots
+    ask = TakeSnapshot(ann, client_id())
+    assert await refusal(snapshots.ask(board.who(max_), call.id, ask)) is Code.FORBIDDEN, "he takes it at once"
+    question = (await snapshots.ask(board.who(tom), call.id, ask)).asks[0].id
+    assert (await board.view_of(max_, call.id)).asks == [], "it is the two's"
+    assert await refusal(snapshots.answer(board.who(max_), call.id, AnswerSnapshot(question, True))) is Code.NOT_FOUND
+    assert await refusal(snapshots.answer(board.who(ann), call.id, AnswerSnapshot(question, True))) is Code.CONFLICT
+    assert [one.state for one in (await board.view_of(tom, call.id)).asks] == ["asked"]
+    await board.connect(ann, call.id)
+    await snapshots.answer(board.who(ann), call.id, AnswerSnapshot(question, False))
+    assert await refusal(snapshots.answer(board.who(ann), call.id, AnswerSnapshot(question, True))) is Code.CONFLICT
+    assert await refusal(snapshots.ask(board.who(tom), call.id, TakeSnapshot(ann, client_id()))) is Code.CONFLICT
+    board.clock.pass_by(seconds=60)
+    await board.calls.keeper.look()
+    assert (await board.view_of(tom, call.id)).asks == []
+    await snapshots.ask(board.who(tom), call.id, TakeSnapshot(ann, client_id()))
+    assert room.made == []
 
 
 async def test_an_offer_of_another_epoch_is_not_even_looked_at(board: Switchboard) -> None:

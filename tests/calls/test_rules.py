@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from server.calls.model import (
     ALONE,
+    ASK,
     AWAY_MOST,
     EMPTY,
     RING,
     SEATS_MOST,
+    AskState,
     Call,
     CallState,
     Ending,
@@ -22,7 +24,7 @@ from server.calls.model import (
     Seat,
     SeatState,
 )
-from server.calls.rules import course, permits, recording, seats, telling
+from server.calls.rules import course, permits, pictures, recording, seats, telling
 from server.errors import Code, VouchError
 from tests.attempts import attempt
 
@@ -64,7 +66,7 @@ def states(call: Call) -> dict[str, str]:
     return {seat.person: seat.state.value for seat in call.seats}
 
 
-def refused(rule: Callable[[], Call]) -> Code:
+def refused(rule: Callable[[], object]) -> Code:
     with pytest.raises(VouchError) as caught:
         rule()
     return caught.value.code
@@ -203,22 +205,30 @@ def test_what_one_may_do_is_what_is_not_refused() -> None:
     assert permits.can(call, ANN, session(ANN), AT) == ["cancel", "leave", "end", "remove", "record"]
     assert permits.can(call, TOM, session(TOM), AT) == ["accept", "decline"]
     assert permits.can(call, LIN, session(LIN), AT) == ["join"]
-    assert permits.can(running(), TOM, session(TOM), AT) == ["leave", "record", "snapshot"]
+    assert permits.can(running(), TOM, session(TOM), AT) == ["leave", "record", "ask_snapshot"]
     assert permits.can(seats.cancel(call, ANN, AT), TOM, session(TOM), AT) == []
     assert "join" in permits.can(running(), TOM, session(TOM, "2"), AT)
 
 
-def test_of_a_pledge_its_supervisors_take_pictures_of_its_owner_and_nobody_else_does() -> None:
+def test_of_a_pledge_its_supervisors_take_pictures_of_its_owner_and_all_others_ask() -> None:
     call = seats.change(running(TOM, MAX, pledge="g_1"), ANN, session(ANN), AT, camera=True)
 
     def check(me: str, person: str, device: str = "") -> Code | None:
         try:
-            permits.check_picture(call, me, session(me, device), person, {TOM}, ANN)
+            permits.check_take(call, me, session(me, device), person, {TOM}, ANN)
         except VouchError as fault:
             return fault.code
         return None
 
     assert check(TOM, ANN) is None
+    ways = {(me, of): permits.picture(call, me, session(me), of, {TOM}, ANN) for me in PEOPLE for of in PEOPLE}
+    inside = (ANN, TOM, MAX)
+    assert ways == {
+        pair: "take" if pair == (TOM, ANN) else "ask" if pair[0] != pair[1] and {*pair} <= {*inside} else None
+        for pair in ways
+    }
+    assert permits.picture(call, TOM, session(TOM, "2"), ANN, {TOM}, ANN) is None
+    assert permits.picture(running(TOM), TOM, session(TOM), ANN, {TOM}, ANN) == "ask", "it is about no pledge"
     assert [check(MAX, ANN), check(ANN, TOM), check(TOM, MAX), check(TOM, TOM)] == [Code.FORBIDDEN] * 4
     assert check(TOM, ANN, "2") is Code.CONFLICT
     dark = seats.change(call, ANN, session(ANN), AT, camera=False)
@@ -226,8 +236,53 @@ def test_of_a_pledge_its_supervisors_take_pictures_of_its_owner_and_nobody_else_
 
 
 def _pictured(call: Call) -> Call:
-    permits.check_picture(call, TOM, session(TOM), ANN, {TOM}, ANN)
+    permits.check_take(call, TOM, session(TOM), ANN, {TOM}, ANN)
     return call
+
+
+# ── A picture that one is asked for ─────────────────────────────────────────────────────────────────────────────────
+
+
+def asked(by: str = TOM, person: str = ANN, key: str = "k", at: datetime = AT) -> Call:
+    return pictures.ask(running(TOM, MAX), "pq_1", key, by, session(by), person, at)
+
+
+def test_a_picture_is_asked_for_once_and_passes_with_its_minute() -> None:
+    call = asked()
+    assert pictures.ask(call, "pq_2", "k", TOM, session(TOM), ANN, AT) == call
+    assert refused(lambda: pictures.ask(call, "pq_2", "k", TOM, session(TOM), MAX, AT)) is Code.IDEMPOTENCY_CONFLICT
+    assert refused(lambda: pictures.ask(call, "pq_2", "other", TOM, session(TOM), ANN, AT)) is Code.CONFLICT
+    assert len(pictures.ask(call, "pq_2", "other", TOM, session(TOM), MAX, AT).asks) == 2
+    assert call.due == AT + ASK
+    assert course.tick(call, AT + ASK).asks == ()
+    assert [one.id for one in pictures.ask(call, "pq_2", "other", TOM, session(TOM), ANN, AT + ASK).asks] == ["pq_2"]
+    late = lambda: pictures.answering(call, "pq_1", ANN, session(ANN), AT + ASK)  # noqa: E731
+    assert refused(late) is Code.NOT_FOUND
+
+
+def test_only_who_is_shown_says_yes_and_on_the_device_that_has_the_seat() -> None:
+    call = asked()
+    assert pictures.answering(call, "pq_1", ANN, session(ANN), AT) == call.asks[0]
+    for person, device, code in ((TOM, "", Code.FORBIDDEN), (MAX, "", Code.NOT_FOUND), (ANN, "2", Code.CONFLICT)):
+        yes = lambda p=person, d=device: pictures.answering(call, "pq_1", p, session(p, d), AT)  # noqa: E731
+        assert refused(yes) is code
+    done = pictures.taken(call, "pq_1", "pf_1", AT)
+    assert [(one.state, one.proof) for one in done.asks] == [(AskState.TAKEN, "pf_1")]
+    assert refused(lambda: pictures.refuse(done, "pq_1", ANN, session(ANN), AT)) is Code.CONFLICT
+    assert pictures.taken(call, "pq_9", "pf_1", AT) == call
+
+
+def test_a_no_stands_for_the_minute_whoever_leaves_and_a_question_can_be_taken_back() -> None:
+    call = asked()
+    no = pictures.refuse(call, "pq_1", ANN, session(ANN), AT)
+    assert [one.state for one in no.asks] == [AskState.REFUSED]
+    assert refused(lambda: pictures.answering(no, "pq_1", ANN, session(ANN), AT)) is Code.CONFLICT
+    assert pictures.refuse(no, "pq_1", TOM, session(TOM), AT) == no, "it is not taken back to ask once more"
+    back = seats.accept(seats.leave(no, TOM, session(TOM), AT), TOM, session(TOM), AT)
+    assert refused(lambda: pictures.ask(back, "pq_2", "other", TOM, session(TOM), ANN, AT)) is Code.CONFLICT
+    assert pictures.refuse(call, "pq_1", TOM, session(TOM), AT).asks == ()
+    assert seats.leave(call, TOM, session(TOM), AT).asks == (), "nobody waits for an answer any more"
+    assert seats.end(no, ANN, AT, owner=False).asks == ()
 
 
 # ── Anything, in any order ──────────────────────────────────────────────────────────────────────────────────────────
@@ -255,6 +310,9 @@ steps: st.SearchStrategy[Step] = st.one_of(
         people,
         flags,
     ),
+    st.builds(lambda p, q: lambda c, now: pictures.ask(c, f"pq_{p}{q}", "k", p, session(p), q, now), people, people),
+    st.builds(lambda p, q: lambda c, now: pictures.refuse(c, f"pq_{p}{q}", q, session(q), now), people, people),
+    st.builds(lambda p, q: lambda c, now: pictures.taken(c, f"pq_{p}{q}", "pf_1", now), people, people),
     st.just(course.tick),
     st.just(lambda c, now: seats.placed(c, "n_2")),
 )
@@ -285,6 +343,7 @@ def test_whatever_happens_holds_together(others: set[str], happens: list[tuple[S
             assert call.due is None
             assert not any(seat.state is SeatState.RINGING for seat in call.seats)
             assert call.recording.state is RecordingState.OFF
+            assert call.asks == ()
         else:
             assert inside
             assert all(seat.session for seat in inside)
@@ -299,6 +358,9 @@ def test_whatever_happens_holds_together(others: set[str], happens: list[tuple[S
                 assert seat.state is SeatState.REMOVED
         if call.recording.state is RecordingState.ON:
             assert all(seat.agrees for seat in inside)
+        for ask in call.asks:
+            assert ask.until > now
+            assert ask.state is not AskState.ASKED or {ask.by, ask.person} <= {seat.person for seat in inside}
         for news in telling.news(before, call):
             rings[news.person] = rings.get(news.person, 0) + {"ring": 1, "ring_over": -1}.get(news.kind, 0)
         ringing = {seat.person for seat in call.seats if seat.state is SeatState.RINGING}

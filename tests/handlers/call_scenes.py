@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
 from server.calls.repo import CallsRepo
 from server.clock import to_ms
-from server.errors import Code, VouchError
+from server.errors import Code
 from server.store import Duplicate
 from tests.calls.conftest import OFFER
 from tests.handlers.call_stage import NOWHERE, OFF, SCENES, Exchange, scene
 from tests.handlers.conftest import Answer, Client
-from tests.wire.client import client_id
 
 PUBLISHING = {"direction": "publish", "offer": OFFER}
-SOMEBODY = "p_" + "0" * 20
 UNKNOWN = "/connections/cx_" + "0" * 20
-
-
-def picture(person: str, key: str = "") -> dict[str, str]:
-    return {"person": person, "key": key or client_id()}
 
 
 # ── Nothing there ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -36,12 +29,11 @@ for _operation, _method, _path, _body in (
     ("cancel_call", "POST", "/cancel", None),
     ("leave_call", "POST", "/leave", None),
     ("end_call", "POST", "/end", None),
-    ("remove_from_call", "POST", "/remove", {"person": SOMEBODY}),
+    ("remove_from_call", "POST", "/remove", {"person": "p_" + "0" * 20}),
     ("change_seat", "PATCH", "/seat", {}),
     ("connect_to_call", "POST", "/connections", PUBLISHING),
     ("disconnect_from_call", "DELETE", UNKNOWN, None),
     ("set_call_view", "PUT", f"{UNKNOWN}/view", {"slots": []}),
-    ("take_snapshot", "POST", "/snapshots", picture(SOMEBODY)),
     ("record_call", "POST", "/recording", {"on": True}),
     ("list_recordings", "GET", "/recordings", None),
 ):
@@ -301,63 +293,6 @@ async def _(stage: Exchange) -> Answer:
     assert (await stage.tom.call("PUT", f"{connection}/view", {"slots": []})).status == 204
     stage.exhaust("call_view")
     return await stage.tom.call("PUT", f"{connection}/view", {"slots": []})
-
-
-# ── Snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _shown(stage: Exchange) -> str:
-    """Tom shows his camera."""
-    path, _ = await stage.connected("publish")
-    await stage.tom.call("PATCH", f"{path}/seat", {"camera": True})
-    return path
-
-
-@scene("take_snapshot", Code.CONFLICT)
-async def _(stage: Exchange) -> Answer:
-    return await stage.ann.post(f"{await stage.running()}/snapshots", picture(stage.ids["tom"]))
-
-
-@scene("take_snapshot", Code.FORBIDDEN)
-async def _(stage: Exchange) -> Answer:
-    return await stage.ann.post(f"{await _shown(stage)}/snapshots", picture(stage.ids["max"]))
-
-
-@scene("take_snapshot", Code.TOO_OFTEN)
-async def _(stage: Exchange) -> Answer:
-    path = await _shown(stage)
-    stage.exhaust("snapshot")
-    return await stage.ann.post(f"{path}/snapshots", picture(stage.ids["tom"]))
-
-
-for _code in (Code.CLOSED, Code.LIMIT_REACHED):
-
-    def _of_the_proof(code: Code) -> None:
-        @scene("take_snapshot", code)
-        async def _(stage: Exchange) -> Answer:
-            """As the proof is refused: the pledge is over, or there is no room for the picture."""
-
-            async def refuse(*args: object, **more: object) -> None:
-                raise VouchError(code)
-
-            stage.patch.setattr(stage.services.proofs, "from_picture", refuse)
-            return await stage.ann.post(f"{await _shown(stage)}/snapshots", picture(stage.ids["tom"]))
-
-    _of_the_proof(_code)
-
-
-@scene("take_snapshot", Code.IDEMPOTENCY_CONFLICT)
-async def _(stage: Exchange) -> Answer:
-    path, key = await _shown(stage), client_id()
-
-    async def proof(rgb: bytes, width: int, height: int, **facts: str) -> Any:
-        assert len(rgb) == width * height * 3
-        return SimpleNamespace(id="pf_1")
-
-    stage.patch.setattr(stage.services.proofs, "from_picture", proof)
-    made = await stage.ann.post(f"{path}/snapshots", picture(stage.ids["tom"], key))
-    assert made.status == 201, made.data
-    return await stage.ann.post(f"{path}/snapshots", picture(stage.ids["max"], key))
 
 
 # ── Recordings ──────────────────────────────────────────────────────────────────────────────────────────────────────

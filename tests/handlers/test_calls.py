@@ -15,6 +15,7 @@ from server.services import Services
 from server.settings import Settings
 from tests.calls import conftest as calls_conftest
 from tests.conftest import Run, RunningServer
+from tests.handlers import call_picture_scenes  # noqa: F401 - they stand in SCENES
 from tests.handlers.call_scenes import SCENES
 from tests.handlers.call_stage import Exchange
 

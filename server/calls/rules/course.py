@@ -13,9 +13,11 @@ from server.calls.model import (
     EMPTY,
     LONGEST,
     RING,
+    AskState,
     Call,
     CallState,
     Ending,
+    PictureAsk,
     Recording,
     RecordingState,
     Seat,
@@ -56,6 +58,7 @@ def over(call: Call, ending: Ending, now: datetime) -> Call:
         ending=ending,
         ended=now,
         recording=Recording(),
+        asks=(),
         quiet=None,
         alone=None,
         due=None,
@@ -79,7 +82,7 @@ def settled(call: Call, now: datetime) -> Call:
     awake = any(seat.state is SeatState.JOINED for seat in inside)
     alone = len(inside) == 1 and not ringing
     call = turned(call, quiet=None if awake else call.quiet or now, alone=(call.alone or now) if alone else None)
-    call = turned(call, seats=tuple(_looking(seat, inside) for seat in call.seats))
+    call = turned(call, seats=tuple(_looking(seat, inside) for seat in call.seats), asks=_asks(call, now))
     return turned(call, recording=_recording(call, now), due=next_due(call))
 
 
@@ -99,6 +102,16 @@ def _looking(seat: Seat, inside: tuple[Seat, ...]) -> Seat:
         return seat
     there = {one.person for one in inside}
     return msgspec.structs.replace(seat, watching=tuple(person for person in seat.watching if person in there))
+
+
+def _asks(call: Call, now: datetime) -> tuple[PictureAsk, ...]:
+    """Questions pass with their time, and those without an answer with whoever goes."""
+    there = {seat.person for seat in call.inside}
+    return tuple(
+        ask
+        for ask in call.asks
+        if now < ask.until and (ask.state is not AskState.ASKED or {ask.by, ask.person} <= there)
+    )
 
 
 def _recording(call: Call, now: datetime) -> Recording:
@@ -142,6 +155,7 @@ def next_due(call: Call) -> datetime | None:
     moments = [call.at + LONGEST]
     moments += [seat.since + RING for seat in call.seats if seat.state is SeatState.RINGING]
     moments += [seat.since + AWAY_MOST for seat in call.seats if seat.state is SeatState.AWAY]
+    moments += [ask.until for ask in call.asks]
     if call.quiet is not None:
         moments.append(call.quiet + EMPTY)
     if call.alone is not None and call.answered is not None:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from typing import Literal
 
 from server.calls.model import Call, SeatState
 from server.calls.rules import recording, seats
 from server.errors import Code, VouchError
 
 #: what `can` lists, in this order
-_NAMES = ("accept", "decline", "join", "cancel", "leave", "end", "remove", "record", "agree", "withdraw", "snapshot")
+_NAMES = (
+    "accept", "decline", "join", "cancel", "leave", "end", "remove", "record", "agree", "withdraw", "snapshot",
+    "ask_snapshot",
+)  # fmt: skip
 
 
 def can(
@@ -45,31 +49,47 @@ def can(
     allowed = {name for name, rule in tries.items() if _changes(call, rule)}
     if any(_changes(call, _removing(call, me, one, now, one in outranks)) for one in others):
         allowed.add("remove")
-    if any(may_picture(call, me, session, one, supervisors, watched) for one in others):
-        allowed.add("snapshot")
+    pictures = {picture(call, me, session, one, supervisors, watched) for one in others}
+    allowed |= {"snapshot"} if "take" in pictures else set()
+    allowed |= {"ask_snapshot"} if "ask" in pictures else set()
     return [name for name in _NAMES if name in allowed]
 
 
-def may_picture(
+def picture(
     call: Call, me: str, session: str, person: str, supervisors: Collection[str] = (), watched: str = ""
-) -> bool:
-    """Whether one may take a picture of somebody in this call: of a pledge's owner its supervisors, and where it is
-    about no pledge everybody of everybody."""
+) -> Literal["take", "ask"] | None:
+    """How one comes to a picture of somebody: who supervises a pledge takes it of its owner, who has agreed to that
+    with the pledge, in a call about it; everybody else asks them (R-14). None: not both are in the call."""
     mine, theirs = call.seat(me), call.seat(person)
     if call.over or mine is None or not mine.inside or mine.session != session or person == me:
-        return False
+        return None
     if theirs is None or not theirs.inside:
-        return False
-    return not call.pledge or (person == watched and me in supervisors)
+        return None
+    return "take" if call.pledge and person == watched and me in supervisors else "ask"
 
 
-def check_picture(
+def check_take(
     call: Call, me: str, session: str, person: str, supervisors: Collection[str] = (), watched: str = ""
 ) -> None:
     """Raises `conflict` (over, one is not in it, they do not show their camera) and `forbidden`."""
     seats.seated(call, me, session)
-    if not may_picture(call, me, session, person, supervisors, watched):
-        raise VouchError(Code.FORBIDDEN, "Supervisors of the pledge take pictures of its owner, while both are here.")
+    if picture(call, me, session, person, supervisors, watched) != "take":
+        raise VouchError(Code.FORBIDDEN, "Ask them first: only supervisors take pictures, of their pledge's owner.")
+    shows(call, person)
+
+
+def check_ask(
+    call: Call, me: str, session: str, person: str, supervisors: Collection[str] = (), watched: str = ""
+) -> None:
+    """Raises `conflict` as `check_take`, and `forbidden` where nobody need be asked, or they are not here."""
+    seats.seated(call, me, session)
+    if picture(call, me, session, person, supervisors, watched) != "ask":
+        raise VouchError(Code.FORBIDDEN, "Who is in the call is asked, unless a pledge lets one take pictures of them.")
+    shows(call, person)
+
+
+def shows(call: Call, person: str) -> None:
+    """Raises `conflict` unless their camera is on."""
     theirs = call.seat(person)
     if theirs is None or not theirs.camera:
         raise VouchError(Code.CONFLICT, "This camera is off.")

@@ -58,6 +58,11 @@ export type ServerCallsModelSeatState =
 export type RecordingState = 'asked' | 'off' | 'on'
 
 /**
+ * `asked` waits for an answer; after a no it is `refused`, after a yes, with the picture, `taken`.
+ */
+export type AskState = 'asked' | 'refused' | 'taken'
+
+/**
  * Which way the media of one peer connection go, seen from the person.
  */
 export type Direction = 'publish' | 'watch'
@@ -176,10 +181,12 @@ export type Flag = 'family' | 'same_browser'
 export type ProofKind = 'location' | 'photo' | 'snapshot'
 
 /**
- * `unchanged`: this server has sealed exactly this file. `changed`: it was sealed here and is another one since.
- * `unknown`: nothing in it says that it is from here.
+ * `unchanged`: this server has sealed exactly this file. `changed`: it names a proof of this server and is
+ * another file. `resembles`: it carries no seal, but looks like a picture that was sealed here. `unrecorded`:
+ * its signature holds and is of this server's authority, but no proof is known by that name. `unknown`: nothing
+ * says that it is from here.
  */
-export type VerifyState = 'changed' | 'unchanged' | 'unknown'
+export type VerifyState = 'changed' | 'resembles' | 'unchanged' | 'unknown' | 'unrecorded'
 
 /**
  * `open` waits for a decision. `giving_back`: decided so, and being carried out (a second person approves what
@@ -1019,9 +1026,9 @@ export interface CallList {
  *
  * `title` is the conversation's, empty for a direct one. `reason`: why it has ended. `rings_until`: while
  * somebody's phone rings. `answered`: since when two were in it. `epoch` is raised when all media are to be set
- * up anew. `watched_by`: who looks at oneself now; `supervisors`: those of the pledge that it is about. `can`:
- * what one may do now, of `accept`, `decline`, `join`, `cancel`, `leave`, `end`, `remove`, `record`, `agree`,
- * `withdraw`, `snapshot`.
+ * up anew. `watched_by`: who looks at oneself now; `supervisors`: those of its pledge, as far as they are called
+ * here. `asks`: pictures that one asks for or is asked for. `can`: what one may do now, of `accept`, `decline`,
+ * `join`, `cancel`, `leave`, `end`, `remove`, `record`, `agree`, `withdraw`, `snapshot`, `ask_snapshot`.
  */
 export interface CallView {
   id: string
@@ -1044,6 +1051,7 @@ export interface CallView {
   seats: ServerCallsViewsSeatView[]
   people: PersonCard[]
   recording: RecordingNow
+  asks: SnapshotAsk[]
   watched_by: string[]
   supervisors: string[]
   can: string[]
@@ -1051,7 +1059,8 @@ export interface CallView {
 
 /**
  * One person's place in a call. `here`: this very sign-in has taken it; `device` is `other` where it is one's
- * own and another sign-in has. `since`: in this state.
+ * own and another sign-in has. `since`: in this state. `picture`: how the viewer comes to a picture of them,
+ * `take` it at once as a supervisor or `ask` them; null where there is none to be had.
  *
  * This interface was referenced by `Root`'s JSON-Schema
  * via the `definition` "server.calls.views.SeatView".
@@ -1070,6 +1079,7 @@ export interface ServerCallsViewsSeatView {
    */
   since: number
   agrees: boolean
+  picture: ('ask' | 'take') | null
 }
 
 /**
@@ -1079,6 +1089,26 @@ export interface RecordingNow {
   state: RecordingState
   by?: string | null
   since?: number | null
+}
+
+/**
+ * `by` would like to take a picture of `person`. `taken`: it is the proof `proof` now. It passes at `until`;
+ * after `refused` they may be asked again then.
+ */
+export interface SnapshotAsk {
+  id: string
+  by: string
+  person: string
+  state: AskState
+  /**
+   * milliseconds since 1970-01-01T00:00Z
+   */
+  since: number
+  /**
+   * milliseconds since 1970-01-01T00:00Z
+   */
+  until: number
+  proof: string | null
 }
 
 /**
@@ -1191,6 +1221,14 @@ export interface SnapshotView {
    * milliseconds since 1970-01-01T00:00Z
    */
   at: number
+}
+
+/**
+ * `yes`: the picture is taken now. Otherwise it is not; who has asked takes the question back so.
+ */
+export interface AnswerSnapshot {
+  ask: string
+  yes: boolean
 }
 
 /**
@@ -2173,6 +2211,7 @@ export interface ProofView {
   call?: string | null
   media?: string | null
   place?: Place | null
+  alike?: AlikeView | null
 }
 
 /**
@@ -2182,6 +2221,17 @@ export interface Place {
   latitude: number
   longitude: number
   accuracy: number
+}
+
+/**
+ * When an earlier picture was sealed that looks almost the same; `own` is whether it was of the same person.
+ */
+export interface AlikeView {
+  /**
+   * milliseconds since 1970
+   */
+  at: number
+  own: boolean
 }
 
 export interface AddEvidence {
@@ -3656,12 +3706,26 @@ export interface Operations {
     request: SetView
     answer: null
   }
-  /** Take a picture of somebody's camera as a proof, marked and signed. */
+  /** Take a picture of a pledge's owner as a proof, marked and signed: its supervisors, in a call about it. */
   take_snapshot: {
     method: 'POST'
     path: '/api/v1/calls/{id}/snapshots'
     request: TakeSnapshot
     answer: SnapshotView
+  }
+  /** Ask somebody who shows their camera for a picture of them. */
+  ask_for_snapshot: {
+    method: 'POST'
+    path: '/api/v1/calls/{id}/snapshots/asks'
+    request: TakeSnapshot
+    answer: CallView
+  }
+  /** Say yes or no to a picture of oneself, or take one's question back. */
+  answer_snapshot: {
+    method: 'POST'
+    path: '/api/v1/calls/{id}/snapshots/answers'
+    request: AnswerSnapshot
+    answer: CallView
   }
   /** Ask for a recording, agree to it, or refuse and withdraw. */
   record_call: {

@@ -2,7 +2,8 @@
 
 A viewer's browser tells what its line carries (REMB), though never much more than it gets at the moment, and what it
 lost. So the only way to learn that a line carries more is to try, with one camera at a time and ever more seldom when
-it failed. What one viewer's line carries is nobody else's business.
+it failed; and since estimates grow by some 8 % a second, a try lasts as long as they grow and nothing is lost. What one
+viewer's line carries is nobody else's business.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ _DOWN_SECONDS = 1.0
 #: Seconds between two steps up, at least and at most.
 _UP_SECONDS = 8.0
 _MOST_UP_SECONDS = 64.0
+#: Share by which an estimate must differ to have grown or fallen, and seconds (reports come once a second) for which
+#: one that has grown is late rather than low.
+_NOTABLE = 0.01
+_GROWING_SECONDS = 2.0
+#: Seconds after a step up in which it need not have grown yet.
+_TRY_SECONDS = 4.0
 #: Cameras that are large from the beginning.
 LARGE_AT_FIRST = 4
 
@@ -42,17 +49,21 @@ class Layers:
         self._wait = _UP_SECONDS
         self._up_at: float | None = None  # the last step up, while it may still prove too much
         self._down_at = float("-inf")
+        self._thin_at = float("-inf")  # when something was small because of the line
         self._next_up = float("-inf")
         self._estimate: float | None = None
+        self._grown_at = float("-inf")
 
     def first(self, larges: int, now: float) -> bool:
-        """Whether a camera that is new begins small."""
-        return larges >= LARGE_AT_FIRST or now - self._down_at < _UP_SECONDS
+        """Whether a camera that is new begins small: there are many, or the line does not carry those."""
+        return larges >= LARGE_AT_FIRST or now - self._thin_at < _UP_SECONDS
 
     def decide(self, now: float, choices: Sequence[Choice], sent: float, estimate: float | None, loss: float) -> None:
         """Changes `small` of the choices. `sent` and `estimate` in bits per second for all streams; `loss` 0 to 1."""
-        short = self._short(sent, estimate)
+        short = self._short(now, sent, estimate)
         larges = [choice for choice in choices if not choice.small]
+        if len(larges) < len(choices) and now - self._thin_at < _UP_SECONDS:
+            self._thin_at = now
         if short or loss > _TOO_MUCH_LOSS:
             if now - self._down_at >= _DOWN_SECONDS:
                 self._down(now, larges, sent, estimate if short else None)
@@ -64,21 +75,25 @@ class Layers:
         if smalls and loss <= _LITTLE_LOSS and now >= self._next_up and self._up_at is None:
             smalls[0].small = False
             self._up_at = now
+            self._grown_at = now + _TRY_SECONDS - _GROWING_SECONDS
             self._next_up = now + _UP_SECONDS
 
-    def _short(self, sent: float, estimate: float | None) -> bool:
-        """An estimate that still grows is late, not low, unless it is far off."""
-        before, self._estimate = self._estimate, estimate
+    def _short(self, now: float, sent: float, estimate: float | None) -> bool:
+        before = self._estimate
         if estimate is None:
+            self._estimate = None
             return False
-        growing = before is None or estimate > before
-        return estimate < (0.5 if growing else 0.9) * sent
+        if before is None or estimate > before * (1 + _NOTABLE):
+            self._estimate, self._grown_at = estimate, now
+        elif estimate < before * (1 - _NOTABLE):
+            self._estimate, self._grown_at = estimate, float("-inf")
+        return estimate < 0.9 * sent and now - self._grown_at >= _GROWING_SECONDS
 
     def _down(self, now: float, larges: list[Choice], sent: float, estimate: float | None) -> None:
         if self._up_at is not None:
             self._wait = min(2 * self._wait, _MOST_UP_SECONDS)
             self._up_at = None
-        self._down_at = now
+        self._down_at = self._thin_at = now
         self._next_up = now + self._wait
         least = (len(larges) + 1) // 2 if estimate is None else 1
         for count, choice in enumerate(reversed(larges)):

@@ -27,8 +27,10 @@ _KEYFRAME_SECONDS = 1.0
 #: Seconds between two repetitions of one packet; how many are remembered.
 _REPEAT_SECONDS = 0.02
 _MOST_REPEATED = 512
-#: Bytes of repetitions that may be saved up: they are earned by what is sent, so they are never more than that.
+#: Bytes of repetitions that may be saved up. They are earned by what is sent, by each of the first bytes and by every
+#: second one later: a line that loses more than a third is no better for getting it all again.
 _MOST_CREDIT = 256 * 1024
+_EARNED_FULLY = 64 * 1024
 #: Changes of the source whose packets can still be repeated.
 _MOST_PAST = 4
 #: Seconds that two clocks may differ at a change; beyond it the time of arrival counts.
@@ -217,7 +219,10 @@ class Sender:
             self._ask(source)
             return
         self._await(None)
+        thinner = self.choice.small and source is self._wanted.small and self.live is not None
         self._leave()
+        if thinner:  # what the large picture lost would come at the cost of the small one
+            self._past.clear()
         self._begin(source, entry)
         number, timestamp, marker, payload, shape = entry
         # The first packet of sound after a pause has the marker (RFC 3551, 4.1).
@@ -310,7 +315,7 @@ class Sender:
             return
         now = self._loop.time()
         stamp = send_stamp(now)
-        self._credit = min(_MOST_CREDIT, self._credit + self.octets - self._credited)
+        self._credit = min(_MOST_CREDIT, self._credit + _earned(self.octets) - _earned(self._credited))
         self._credited = self.octets
         stretch = self._stretch
         top = self._next - 1 if stretch is None else stretch.source.ring.highest + stretch.shift
@@ -372,3 +377,8 @@ class Sender:
         if timestamp is None:
             return None
         return SenderInfo(self.media.ssrc, ntp(now), timestamp + stretch.timestamps, self.packets, self.octets)
+
+
+def _earned(octets: int) -> int:
+    """Bytes of repetitions, ever, for so many that were sent."""
+    return min(octets, (octets + _EARNED_FULLY) // 2)

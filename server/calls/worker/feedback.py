@@ -30,7 +30,7 @@ _MOST_SSRCS = 16
 class _Line:
     """One m-line: the SSRC that it sends with now, and what we know about its packets."""
 
-    __slots__ = ("known", "media", "missing", "nack", "reception", "repeats", "source", "ssrc")
+    __slots__ = ("known", "level_id", "media", "missing", "nack", "reception", "repeats", "source", "ssrc")
 
     def __init__(self, media: Media, source: Source) -> None:
         self.media = media
@@ -41,6 +41,7 @@ class _Line:
         self.reception = Reception(0, media.codec.clock_rate)
         self.repeats: Reception | None = None
         self.nack = "nack" in media.codec.feedback
+        self.level_id = media.extensions.get(sdp.AUDIO_LEVEL, 0)
 
 
 class Publisher:
@@ -123,20 +124,23 @@ class Publisher:
                 self._arrivals.add(number[0] << 8 | number[1], now)
                 self._arrivals_media = ssrc
         track = self._by_ssrc.get(ssrc)
-        if track is not None and payload_type == track.media.codec.payload_type:
-            self._media(track, ssrc, sequence, timestamp, marker, packet[at:end], now)
-            return
-        repeat = self._repeats.get(ssrc)
-        if repeat is not None:
-            track, repeated = repeat
-            if payload_type == track.media.codec.rtx and repeated == track.ssrc:
-                self._repeat(track, ssrc, sequence, timestamp, marker, packet[at:end], now)
-            return
-        if ssrc in self._by_ssrc or ssrc in self._retired:
-            return
-        learnt = self._learn(packet, ssrc, payload_type, start, stop)
-        if learnt is not None:
-            self._media(learnt, ssrc, sequence, timestamp, marker, packet[at:end], now)
+        if track is None or payload_type != track.media.codec.payload_type:
+            repeat = self._repeats.get(ssrc)
+            if repeat is not None:
+                track, repeated = repeat
+                if payload_type == track.media.codec.rtx and repeated == track.ssrc:
+                    self._repeat(track, ssrc, sequence, timestamp, marker, packet[at:end], now)
+                return
+            if track is not None or ssrc in self._retired:
+                return
+            track = self._learn(packet, ssrc, payload_type, start, stop)
+            if track is None:
+                return
+        level = -1
+        if track.level_id and start < stop:
+            said = extension(packet, start, stop, track.level_id)
+            level = said[0] if said is not None else -1
+        self._media(track, ssrc, sequence, timestamp, marker, packet[at:end], now, level)
 
     def take_rtcp(self, packet: bytes) -> None:
         if self._closed:
@@ -174,7 +178,15 @@ class Publisher:
         return None
 
     def _media(
-        self, track: _Line, ssrc: int, sequence: int, timestamp: int, marker: int, payload: bytes, now: float
+        self,
+        track: _Line,
+        ssrc: int,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        payload: bytes,
+        now: float,
+        level: int,
     ) -> None:
         anew = False
         if ssrc != track.ssrc:
@@ -187,7 +199,7 @@ class Publisher:
             track.missing.clear()
             track.reception = Reception(ssrc, track.media.codec.clock_rate)
         track.reception.add(sequence, timestamp, now)
-        track.source.put(sequence, timestamp, marker, payload, now, anew=anew)
+        track.source.put(sequence, timestamp, marker, payload, now, anew=anew, level=level)
         if track.nack:
             hole = track.missing.found(sequence, now)
             if hole:

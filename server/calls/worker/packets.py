@@ -76,30 +76,35 @@ def nearest(value: int, reference: int, bits: int = 16) -> int:
 class Head:
     """Headers of one outgoing stream, written quickly: everything that stays the same is kept.
 
-    `mid` and `send_time` are extension ids, 0 for none. `write(marker, sequence, timestamp, stamp)` gives the header;
-    `stamp` is the three bytes of `send_stamp`.
+    `mid`, `send_time` and `level` are extension ids, 0 for none. `write(marker, sequence, timestamp, stamp)` gives the
+    header; `stamp` is the three bytes of `send_stamp`. `write_level` says besides how loud it is (RFC 6464).
     """
 
-    __slots__ = ("_constant", "_first", "_payload_type", "_ssrc", "_struct", "_timed")
+    __slots__ = ("_constant", "_first", "_level", "_payload_type", "_ssrc", "_struct", "levels")
 
-    def __init__(self, ssrc: int, payload_type: int, mid: str, mid_id: int, send_time_id: int) -> None:
+    def __init__(
+        self, ssrc: int, payload_type: int, mid: str, mid_id: int, send_time_id: int, level_id: int = 0
+    ) -> None:
         self._ssrc = ssrc
         self._payload_type = payload_type
         elements = b""
         name = mid.encode()
         if mid_id and 1 <= len(name) <= 16:
             elements = bytes([mid_id << 4 | len(name) - 1]) + name
-        size = len(elements) + (4 if send_time_id else 0)
+        time = bytes([send_time_id << 4 | 2]) if send_time_id else b""
         # Padding stands before the time, which stands last: then the header is one call of `pack`.
-        elements += bytes(-size % 4)
-        if send_time_id:
-            elements += bytes([send_time_id << 4 | 2])
-        self._timed = bool(send_time_id)
-        self._constant = b""
-        if size:
-            self._constant = _EXTENSION.pack(ONE_BYTE, (size + 3) // 4) + elements
-        self._first = 0x90 if size else 0x80
-        self._struct = struct.Struct(f"!BBHII{len(self._constant)}s{3 if self._timed else 0}s")
+        self._constant = _block(elements, time)
+        self._first = 0x90 if self._constant else 0x80
+        self._struct = struct.Struct(f"!BBHII{len(self._constant)}s{3 if time else 0}s")
+        #: Whether `write_level` may be called.
+        self.levels = level_id > 0
+        louder = _block(elements + bytes([level_id << 4, 0]), time)
+        at = 4 + len(elements) + 1
+        self._level = (
+            louder[:at],
+            louder[at + 1 :],
+            struct.Struct(f"!BBHII{at}sB{len(louder) - at - 1}s{3 if time else 0}s"),
+        )
 
     def write(self, marker: int, sequence: int, timestamp: int, stamp: bytes) -> bytes:
         return self._struct.pack(
@@ -111,6 +116,29 @@ class Head:
             self._constant,
             stamp,
         )
+
+    def write_level(self, marker: int, sequence: int, timestamp: int, stamp: bytes, level: int) -> bytes:
+        """`level` as its one byte is on the wire: the bit for a voice, and -dBov."""
+        before, after, written = self._level
+        return written.pack(
+            0x90,
+            marker << 7 | self._payload_type,
+            sequence & 0xFFFF,
+            timestamp & 0xFFFFFFFF,
+            self._ssrc,
+            before,
+            level,
+            after,
+            stamp,
+        )
+
+
+def _block(elements: bytes, time: bytes) -> bytes:
+    """The extensions of a header without the three bytes of time that follow; empty when there are none."""
+    size = len(elements) + (4 if time else 0)
+    if not size:
+        return b""
+    return _EXTENSION.pack(ONE_BYTE, (size + 3) // 4) + elements + bytes(-size % 4) + time
 
 
 def send_stamp(now: float) -> bytes:

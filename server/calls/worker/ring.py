@@ -18,8 +18,9 @@ _MOST_AHEAD = SIZE
 #: Numbers below that of the first packet, for what comes late before it.
 _ROOM = 64
 
-#: Our number (it does not start again at 0), timestamp, marker, payload, and the shape of a VP8 payload.
-Entry = tuple[int, int, int, bytes, Shape | None]
+#: Our number (it does not start again at 0), timestamp, marker, payload, the shape of a VP8 payload, and how loud sound
+#: is (RFC 6464, as on the wire; -1 for unknown).
+Entry = tuple[int, int, int, bytes, Shape | None, int]
 
 
 class Ring:

@@ -117,7 +117,8 @@ class Sender:
         self._loop = loop
         self._wanted = Wanted(None)
         mid, time = media.extensions.get(sdp.MID, 0), media.extensions.get(sdp.ABS_SEND_TIME, 0)
-        self._head = Head(media.ssrc, media.codec.payload_type, media.mid, mid, time)
+        level = media.extensions.get(sdp.AUDIO_LEVEL, 0)
+        self._head = Head(media.ssrc, media.codec.payload_type, media.mid, mid, time, level)
         self._repeat_head = (
             Head(media.rtx_ssrc, media.codec.rtx, media.mid, mid, time)
             if media.codec.rtx is not None and media.rtx_ssrc
@@ -203,12 +204,17 @@ class Sender:
     # -- what its sources call
 
     def forward(self, entry: Entry, stamp: bytes) -> None:
-        number, timestamp, marker, payload, shape = entry
+        number, timestamp, marker, payload, shape, level = entry
         if number < self._first:
             return
         if self._rewrites and shape is not None:
             payload = vp8_rewritten(shape, self._pictures, self._levels) + shape[4]
-        self._send(self._head.write(marker, number + self._shift, timestamp + self._timestamps, stamp) + payload)
+        head = self._head
+        if level >= 0 and head.levels:
+            header = head.write_level(marker, number + self._shift, timestamp + self._timestamps, stamp, level)
+        else:
+            header = head.write(marker, number + self._shift, timestamp + self._timestamps, stamp)
+        self._send(header + payload)
         self.packets += 1
         self.octets += len(payload)
 
@@ -224,9 +230,10 @@ class Sender:
         if thinner:  # what the large picture lost would come at the cost of the small one
             self._past.clear()
         self._begin(source, entry)
-        number, timestamp, marker, payload, shape = entry
+        number, timestamp, marker, payload, shape, level = entry
         # The first packet of sound after a pause has the marker (RFC 3551, 4.1).
-        self.forward((number, timestamp, 1 if source.kind == "audio" else marker, payload, shape), stamp)
+        first = 1 if source.kind == "audio" else marker
+        self.forward((number, timestamp, first, payload, shape, level), stamp)
         for later in range(number + 1, source.ring.highest + 1):
             kept = source.ring.get(later)
             if kept is not None:
@@ -239,7 +246,7 @@ class Sender:
                 self._await(source)
 
     def _begin(self, source: Source, entry: Entry) -> None:
-        number, timestamp, _, _, shape = entry
+        number, timestamp, _, _, shape, _ = entry
         stretch = _Stretch(source, number, self._next - number, self._timestamp(source, timestamp) - timestamp)
         if shape is not None and self._picture is not None:
             picture, level = self._picture
@@ -324,7 +331,7 @@ class Sender:
             found = self._kept(number)
             if found is None or now - self._repeated.get(number, -1.0) < _REPEAT_SECONDS:
                 continue
-            (_, timestamp, marker, payload, shape), stretch = found
+            (_, timestamp, marker, payload, shape, _), stretch = found
             if len(payload) > self._credit:
                 return
             self._credit -= len(payload)

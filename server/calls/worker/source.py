@@ -112,11 +112,19 @@ class Source:
         self._measured = (loop.time(), 0)
 
     def put(
-        self, sequence: int, timestamp: int, marker: int, payload: bytes, now: float, *, anew: bool = False
+        self,
+        sequence: int,
+        timestamp: int,
+        marker: int,
+        payload: bytes,
+        now: float,
+        *,
+        anew: bool = False,
+        level: int = -1,
     ) -> bool:
         """A packet of the publisher, an empty payload for padding; False when it was a repeat or is too old.
 
-        `anew`: of another SSRC than those before.
+        `anew`: of another SSRC than those before. `level`: how loud it is (RFC 6464).
         """
         ring = self.ring
         restarts = ring.restarts
@@ -144,7 +152,7 @@ class Source:
         timestamp = (timestamp + self._timestamp_shift) & 0xFFFFFFFF
         if number > ring.highest:
             self.timeline.arrived(timestamp, now)
-        entry: Entry = (number, timestamp, marker, payload, shape)
+        entry: Entry = (number, timestamp, marker, payload, shape, level)
         ring.put(entry)
         stamp = send_stamp(now)
         for subscriber in self.live:

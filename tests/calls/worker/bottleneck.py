@@ -87,7 +87,7 @@ class Browser:
         self.clock = clock
         self.line = line_to_it
         self.peer = Peer(line(0, OPUS), line(1, VP8))
-        self.peer.send_rtp = self._take  # type: ignore[assignment]
+        self.peer.send_rtp = self._take
         self.viewer = Viewer(self.peer, clock)
         #: When each frame was whole, with all before it.
         self.shown: list[float] = []

@@ -57,6 +57,9 @@ _LOOK = """async () => {
   if (width) brush.drawImage(shown, width / 2, height / 2, 1, 1, 0, 0, 1, 1);
   const [red, green, blue] = brush.getImageData(0, 0, 1, 1).data;
   const found = { red, blue, width };
+  for (const receiver of watching.getReceivers()) for (const source of receiver.getSynchronizationSources()) {
+    if (receiver.track.kind === "audio") found.loud = Math.round(100 * (source.audioLevel ?? 0));
+  }
   for (const report of (await watching.getStats()).values()) if (report.type === "inbound-rtp") {
     found[report.kind] = report.packetsReceived;
     if (report.kind === "video") {
@@ -123,6 +126,7 @@ async def test_a_browser_follows_every_change_on_a_line_that_loses() -> None:
             await until(window, partial(further, frames + 5))
         seen = await until(window, lambda found: found["repaired"] > 0 and viewer.bitrate > 0)
         assert seen["audio"] > 50
+        await until(window, lambda found: found.get("loud", 0) > 10)
         viewer.close()
         red.close()
         blue.close()

@@ -78,6 +78,23 @@ def test_a_head_is_what_another_reader_reads(
         assert extension(written, header[5], header[6], time) == b"abc"
 
 
+@given(st.integers(0, 14), st.integers(0, 14), st.integers(0, 255))
+def test_how_loud_it_is_stands_in_the_head_as_well(mid: int, time: int, level: int) -> None:
+    ids = [id for id in range(1, 15) if id not in (mid, time)]
+    head = Head(7, 111, "17", mid, 0 if time == mid else time, ids[0])
+    for written in (head.write_level(1, 70_000, 5, b"abc", level) + b"x", head.write(1, 70_000, 5, b"abc") + b"x"):
+        packet = RtpPacket.parse(written)
+        assert (packet.sequence_number, packet.timestamp, packet.payload) == (70_000 & 0xFFFF, 5, b"x")
+        header = read(written)
+        assert header is not None
+        if mid:
+            assert extension(written, header[5], header[6], mid) == b"17"
+        if time and time != mid:
+            assert extension(written, header[5], header[6], time) == b"abc"
+    written = head.write_level(1, 70_000, 5, b"abc", level)
+    assert extension(written, 16, len(written), ids[0]) == bytes([level])
+
+
 def test_the_time_of_sending_is_in_six_bits_of_seconds() -> None:
     assert packets.send_stamp(0.5) == b"\x02\x00\x00"
     assert packets.send_stamp(64.5) == b"\x02\x00\x00"

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.calls.wire import Track
-from server.calls.worker import rtcp
+from server.calls.worker import rtcp, sdp
 from server.calls.worker.feedback import Publisher
+from server.calls.worker.packets import extension, read
+from server.calls.worker.sender import Viewer, Wanted
 from server.calls.worker.sync import ntp
-from tests.calls.worker.forwarding import H264, OPUS, VP8, Clock, Peer, line, rtp, vp8
+from tests.calls.worker.forwarding import H264, OPUS, VP8, Clock, Peer, got, line, rtp, vp8
 
 TRACKS = {"0": Track.VOICE, "1": Track.CAMERA, "2": Track.SMALL}
 
@@ -130,6 +132,26 @@ def test_voices_are_not_asked_for_again() -> None:
     stage.rtp(31, 111, 4)
     stage.clock.advance(0.5)
     assert stage.asked() == []
+
+
+def test_how_loud_a_voice_is_reaches_who_hears_it() -> None:
+    """Browsers show by it who speaks (RFC 6464); ids are each connection's own."""
+    clock = Clock()
+    peer = Peer(line(0, OPUS, extensions={sdp.MID: 4, sdp.AUDIO_LEVEL: 10}))
+    publisher = Publisher(peer, {"0": Track.VOICE}, clock)
+    told = line(0, OPUS, extensions={sdp.MID: 4, sdp.ABS_SEND_TIME: 2, sdp.AUDIO_LEVEL: 7})
+    seats = Peer(told), Peer(line(0, OPUS))
+    for seat in seats:
+        Viewer(seat, clock).view({0: Wanted(publisher.sources[Track.VOICE])})
+    for turn, level in enumerate((b"\x85", b"\x7f", b"")):
+        said = {4: b"0", 10: level} if level else {4: b"0"}
+        peer.on_rtp(rtp(31, 111, turn, 960 * turn, b"voice", extensions=said), clock.now)
+    found = []
+    for seat in seats:
+        headers = [read(packet) for packet in seat.rtp]
+        found.append([extension(packet, h[5], h[6], 7) for packet, h in zip(seat.rtp, headers, strict=True) if h])
+        assert [got(packet).payload for packet in seat.rtp] == [b"voice"] * 3
+    assert found == [[b"\x85", b"\x7f", None], [None] * 3]
 
 
 def test_keyframes_are_asked_for_where_the_picture_comes_from() -> None:

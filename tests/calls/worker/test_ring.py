@@ -21,7 +21,7 @@ class Told:
     def put(self, theirs: int, *, padding: bool = False) -> int | None:
         number = self.ring.place(theirs & 0xFFFF, padding=padding)
         if number is not None:
-            self.ring.put((number, 0, 0, b"" if padding else b"x", None))
+            self.ring.put((number, 0, 0, b"" if padding else b"x", None, -1))
             assert theirs not in self.numbers
             self.numbers[theirs] = number
         elif padding and theirs not in self.numbers:
@@ -112,7 +112,7 @@ def test_another_numbering_is_believed_when_two_agree() -> None:
     assert ring.restarts == 0
     assert ring.place(50_001, padding=False) == last + 1
     assert ring.restarts == 1
-    ring.put((last + 1, 0, 0, b"x", None))
+    ring.put((last + 1, 0, 0, b"x", None, -1))
     assert ring.place(50_002, padding=False) == last + 2
     assert ring.place(49_999, padding=False) is None, "what is before it has no place"
 
@@ -127,4 +127,4 @@ def test_any_numbers_at_all_make_no_repeat_and_keep_bounds(stream: list[tuple[in
             assert number not in seen
             assert number > ring.highest - SIZE
             seen.add(number)
-            ring.put((number, 0, 0, b"x", None))
+            ring.put((number, 0, 0, b"x", None, -1))

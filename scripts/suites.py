@@ -2,7 +2,8 @@
 
 Without a part everything runs, a file at a time in several processes, with branch coverage and its floor (setup.cfg),
 then the clients' own tests. A part is a directory of tests/ (wire, chat, platform, browser, …) or `web`; it runs in one
-process (`-n 3` after it spreads it, too).
+process (`-n 3` after it spreads it, too). `soak` is half an hour of a call (`--minutes 5` of five), which is no part of
+everything.
 """
 
 from __future__ import annotations
@@ -81,6 +82,10 @@ def web() -> bool:
     return subprocess.run(["npm", "test"], cwd=ROOT, check=False).returncode == 0
 
 
+def soak(*options: str) -> bool:
+    return subprocess.run([sys.executable, "-m", "tests.soak", *options], cwd=ROOT, check=False).returncode == 0
+
+
 def main(arguments: Sequence[str]) -> int:
     part = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     options = arguments[1:] if part else arguments
@@ -97,6 +102,8 @@ def main(arguments: Sequence[str]) -> int:
             results = {"tests": pytest(*spread, *options), "web": web()}
         case "web":
             results = {"web": web()}
+        case "soak":
+            results = {"soak": soak(*options)}
         case _:
             results = {part: pytest(str(TESTS / part), *options)}
     for name, passed in results.items():

@@ -1,8 +1,9 @@
 """python -m scripts.benchmarks.anatomy: where the processor time of the media worker goes, with so many viewers.
 
-The load is that of bench `calls`. Told are the time itself, per packet and by user and system, how often the worker
-wakes up, and, as far as they are installed, what strace counts (system calls) and py-spy samples (functions; `--spy`
-names the program). Each looks at a time of its own, since strace and py-spy cost time that is not the worker's.
+The load is a stock publisher, who sends no numbers for congestion control as browsers do, and stock viewers. Told are
+the time itself, per packet and by user and system, how often the worker wakes up, and, as far as they are installed,
+what strace counts (system calls) and py-spy samples (functions; `--spy` names the program). Each looks at a time of its
+own, since strace and py-spy cost time that is not the worker's.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ from collections import Counter
 from pathlib import Path
 
 from scripts.benchmarks import processes
-from scripts.benchmarks.calls import vouch
-from scripts.benchmarks.film import House, pictures, voice
+from scripts.benchmarks.film import Publisher, Viewer, at, pictures, voice
+from scripts.benchmarks.venues import outward, vouch
 
 _SETTLING = 2.0
 
 
 async def told(viewers: int, seconds: float, spy: str | None) -> None:
-    house = House()
-    try:
-        async with vouch(house) as venue:
+    publisher = Publisher()
+    made = [Viewer() for _ in range(viewers)]
+    with at(outward()):
+        async with vouch() as venue:
             with processes.beside(venue.pid):
-                made = [(await venue.watch())[1] for _ in range(viewers)]
+                await venue.publish(publisher)
+                for viewer in made:
+                    await venue.watch(viewer)
                 await asyncio.sleep(_SETTLING)
                 before, began = _state(venue.pid), time.perf_counter()
                 packets = sum(viewer.packets for viewer in made)
@@ -40,15 +44,13 @@ async def told(viewers: int, seconds: float, spy: str | None) -> None:
                 cpu = used["user"] + used["system"]
                 print(f"processor      {100 * cpu:6.2f} % of a core, {100 * used['system']:.2f} of it system")
                 print(f"a packet out   {1e6 * cpu * took / max(1, packets):6.0f} us, {packets / took:.0f} a second")
-                print(
-                    f"wake-ups       {used['woken']:6.0f} a second, {used['pushed']:.0f} taken off the core", flush=True
-                )
+                woken, pushed = used["woken"], used["pushed"]
+                print(f"wake-ups       {woken:6.0f} a second, {pushed:.0f} taken off the core", flush=True)
                 if strace := shutil.which("strace"):
                     await _run(strace, "-c", "-f", "-p", str(venue.pid), seconds=seconds)
                 if spy:
                     await _sampled(spy, venue.pid, seconds)
-    finally:
-        await house.close()
+                await asyncio.gather(*(end.close() for end in (publisher, *made)))
 
 
 def _state(pid: int) -> dict[str, float]:

@@ -1,31 +1,26 @@
-"""The media plane: what one publisher (sound and pictures, about 1 Mbit/s) and 1, 8 and 24 viewers cost the server.
+"""The media plane with a real Chromium as publisher: what a call costs the server, and what its viewers get.
 
-`cpu_pct_vN` is the server's processor time in percent of one core. `first_frame_ms` is from the wish to see somebody,
-on a connection that is there, to the last packet of the first keyframe; `added_ms_p95` from the publisher's track to
-the viewer's packet of sound, with everything that the load's own ends take of it. How fast a browser raises its rate
-and what 5 % of loss does are not measured here: that takes real browsers.
+`cpu_pct_vN` is the server's processor time in percent of one core with N viewers without screens, who decode nothing.
+`ramp_s` is from the publisher's connection until a viewer gets 1 Mbit/s and 30 pictures a second, `first_frame_ms` from
+the wish of a late viewer to see to the last packet of a keyframe. `fps_at_5pct_loss` is what a second Chromium decodes
+behind a line that loses 5 % of what comes to it. `added_ms_p95` is from a stock publisher's track to the viewer's
+packet of sound, with everything that the load's own ends take of it: a browser does not say when it sent what.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from contextlib import AsyncExitStack
 
-import msgspec
-
-from scripts.benchmarks import processes
-from scripts.benchmarks.film import House, Viewer, pictures, until, voice
+from scripts.benchmarks import film, processes
+from scripts.benchmarks.browser import BrowserEnd, Chromium, chromium_running
+from scripts.benchmarks.film import FPS, until
+from scripts.benchmarks.lossy import LossyLine
 from scripts.benchmarks.peers.janus import janus
 from scripts.benchmarks.readings import Plan, Reading, percentile
-from server.calls.plane import Plane
-from server.calls.wire import Direction, Slot, Track
-from server.settings import ROOT, Settings
+from scripts.benchmarks.venues import Opened, Venue, media_relay, outward, vouch
 
 SUBJECTS = ("vouch", "mediarelay", "janus")
 #: Every turn measures with so many viewers.
@@ -34,46 +29,126 @@ VIEWERS = (1, 8, 24)
 _SETTLING = 1.0
 #: Seconds that a viewer waits for a whole keyframe.
 _SIGHT = 3.0
-_CALL = "cl_bench"
+#: Late viewers whose first picture is timed.
+_TIMED = 8
+#: What a picture of use is: bits per second, and pictures of the 30 in a second, one of which may fall on its edge.
+_RATE, _PICTURES = 1_000_000, FPS - 1
+#: Seconds after which a rate that has not been reached will not be.
+_RAMP = 12.0
+_LOOK = 0.05
+_LOSS = 0.05
+#: Who encodes anew for everybody has a rate of its own, and nothing to do with what was sent.
+_FORWARDS = ("vouch", "janus")
+_OPENED: dict[str, Opened] = {"vouch": vouch, "mediarelay": media_relay, "janus": janus}
 
 
 def measure(subject: str, plan: Plan) -> list[Reading]:
-    pictures(), voice()  # made before anything is measured
     return asyncio.run(_measure(subject, plan))
 
 
 async def _measure(subject: str, plan: Plan) -> list[Reading]:
-    house = House()
-    opened: dict[str, Callable[[House], AbstractAsyncContextManager[Venue]]] = {
-        "vouch": vouch,
-        "mediarelay": _media_relay,
-        "janus": janus,
-    }
     readings = []
-    try:
-        async with opened[subject](house) as venue:
-            with processes.beside(venue.pid):
-                viewers: list[Viewer] = []
-                waited = []
-                for count in VIEWERS:
-                    while len(viewers) < count:
-                        began, viewer = await venue.watch()
-                        viewers.append(viewer)
-                        # who is saturated shows no whole picture: that costs it all the same
-                        if await _sees(viewer) and viewer.first is not None:
-                            waited.append(1000 * (viewer.first - began))
-                    readings.append(await _cost(venue.pid, viewers, plan.seconds))
-                delays = [1000 * delay for viewer in viewers for delay in viewer.delays]
-                if waited:
-                    readings.append(Reading("first_frame_ms", percentile(waited, 0.5), "ms"))
-                if delays:  # who encodes anew sends no packet that was published
-                    readings.append(Reading("added_ms_p95", percentile(delays, 0.95), "ms"))
-    finally:
-        await house.close()
+    with film.at(outward()):
+        async with _OPENED[subject]() as venue:
+            with processes.beside(venue.pid):  # Chromium comes to the load's core, too
+                async with chromium_running() as chromium:
+                    readings += await _in_a_browser(subject, venue, chromium, plan.seconds)
+        if subject in _FORWARDS:
+            async with _OPENED[subject]() as venue:
+                with processes.beside(venue.pid):
+                    readings += await _delays(venue, plan.seconds)
     return readings
 
 
-async def _sees(viewer: Viewer) -> bool:
+async def _in_a_browser(subject: str, venue: Venue, chromium: Chromium, seconds: float) -> list[Reading]:
+    readings = []
+    async with AsyncExitStack() as ends:
+        publisher = await chromium.publisher()
+        began = time.perf_counter()
+        await venue.publish(publisher)
+        viewers = [film.Viewer()]
+        ends.push_async_callback(_all_closed, viewers)
+        await venue.watch(viewers[0])
+        if (ramp := await _ramp(viewers[0], began)) is not None:
+            readings.append(Reading("ramp_s", ramp, "s"))
+        else:
+            print(f"{subject} did not reach 1 Mbit/s and {FPS} pictures in {_RAMP:.0f} s", file=sys.stderr, flush=True)
+        if subject in _FORWARDS:
+            readings += await _with_loss(venue, chromium, seconds)
+        waited: list[float] = []
+        for count in VIEWERS:
+            await _more(venue, viewers, count - len(viewers), waited)
+            readings.append(await _cost(venue.pid, viewers, seconds))
+        if waited:
+            readings.append(Reading("first_frame_ms", percentile(waited, 0.5), "ms"))
+    return readings
+
+
+async def _all_closed(viewers: list[film.Viewer]) -> None:
+    await asyncio.gather(*(viewer.close() for viewer in viewers))
+
+
+async def _ramp(viewer: film.Viewer, began: float) -> float | None:
+    """Seconds since `began` when the last second had the wanted rate for the first time."""
+    marks: list[tuple[float, int, int]] = []
+    while (now := time.perf_counter()) - began < _RAMP:
+        marks = [mark for mark in marks if mark[0] > now - 1 - _LOOK]
+        marks.append((now, 8 * viewer.octets, viewer.frames))
+        at, bits, frames = marks[0]
+        if now - at >= 1 and viewer.frames - frames >= _PICTURES and 8 * viewer.octets - bits >= _RATE:
+            return now - began
+        await asyncio.sleep(_LOOK)
+    return None
+
+
+async def _with_loss(venue: Venue, chromium: Chromium, seconds: float) -> list[Reading]:
+    """What a browser shows behind a line that loses. Raises RuntimeError when it lost nothing."""
+    line = await LossyLine(outward(), _LOSS).open()
+    viewer = await chromium.viewer(offers=venue.viewers_offer)
+    try:
+        await venue.watch(viewer, line)
+        await until(lambda: line.passed > 0, "something comes through the line")
+        await _shown(viewer)
+        await asyncio.sleep(_SETTLING)
+        before = await viewer.seen()
+        await asyncio.sleep(seconds)
+        after = await viewer.seen()
+        if not line.lost:
+            raise RuntimeError("the line lost nothing")
+    finally:
+        await viewer.close()
+        line.close()
+    took = (after.at - before.at) / 1000
+    return [
+        Reading("fps_at_5pct_loss", (after.frames - before.frames) / took, "1/s"),
+        Reading("frozen_pct_at_5pct_loss", 100 * (after.frozen - before.frozen) / took, "%"),
+    ]
+
+
+async def _shown(viewer: BrowserEnd, seconds: float = 15.0) -> None:
+    """Until a browser has decoded its first picture. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not (await viewer.seen()).frames:  # noqa: ASYNC110 - a browser in another process has no event
+            await asyncio.sleep(_LOOK)
+
+
+async def _more(venue: Venue, viewers: list[film.Viewer], count: int, waited: list[float]) -> None:
+    """So many more; of the first ones it is noted how long they waited for a picture, in ms."""
+    added = [film.Viewer() for _ in range(count)]
+    viewers += added
+    timed = added[: max(0, _TIMED - len(waited))]
+    for viewer in timed:
+        began = await venue.watch(viewer)
+        # who is saturated shows no whole picture: that costs it all the same
+        if not await _sees(viewer) or viewer.first is None:
+            timed = added[: added.index(viewer) + 1]
+            break
+        waited.append(1000 * (viewer.first - began))
+    for viewer in added[len(timed) :]:
+        await venue.watch(viewer)
+
+
+async def _sees(viewer: film.Viewer) -> bool:
     try:
         await until(lambda: viewer.first is not None, "a viewer sees", _SIGHT)
     except RuntimeError:
@@ -81,81 +156,31 @@ async def _sees(viewer: Viewer) -> bool:
     return True
 
 
-async def _cost(pid: int, viewers: list[Viewer], seconds: float) -> Reading:
+async def _cost(pid: int, viewers: list[film.Viewer], seconds: float) -> Reading:
     await asyncio.sleep(_SETTLING)
-    for viewer in viewers:
-        viewer.packets = 0
-        viewer.delays.clear()
+    before = [viewer.packets for viewer in viewers]
     used, began = processes.cpu_seconds(pid), time.perf_counter()
     await asyncio.sleep(seconds)
-    percent = 100 * (processes.cpu_seconds(pid) - used) / (time.perf_counter() - began)
-    if not any(viewer.packets for viewer in viewers):
+    took = time.perf_counter() - began
+    percent = 100 * (processes.cpu_seconds(pid) - used) / took
+    got = [viewer.packets - some for viewer, some in zip(viewers, before, strict=True)]
+    if not any(got):
         raise RuntimeError("nobody gets anything")
+    rate = sum(got) / took / len(viewers)
+    print(f"{len(viewers)} viewers: {percent:.2f} %, {rate:.0f} packets a second each", file=sys.stderr, flush=True)
     return Reading(f"cpu_pct_v{len(viewers)}", percent, "%")
 
 
-class Venue(msgspec.Struct, frozen=True):
-    """A server with its publisher; `watch` lets one more in: when it wished to see, and itself."""
-
-    pid: int
-    watch: Callable[[], asyncio.Future[tuple[float, Viewer]]]
-
-
-@asynccontextmanager
-async def vouch(house: House) -> AsyncIterator[Venue]:
-    with tempfile.TemporaryDirectory() as directory:
-        plane = Plane(Settings(data_dir=Path(directory), calls_workers=1, calls_addresses=("127.0.0.1",)))
-        await plane.start()
-        try:
-            await plane.open(_CALL)
-
-            async def published(offer: str) -> str:
-                return await plane.connect(_CALL, "cc_p", "us_p", Direction.PUBLISH, offer)
-
-            await house.publish(published)
-            count = 0
-
-            async def watch() -> tuple[float, Viewer]:
-                nonlocal count
-                count += 1
-                name = f"cc_{count}"
-                viewer = await house.watch(
-                    lambda offer: plane.connect(_CALL, name, f"us_{name}", Direction.WATCH, offer)
-                )
-                began = time.perf_counter()
-                slots = [Slot(index=0, person="us_p", track=Track.VOICE), Slot(index=1, person="us_p")]
-                await plane.view(_CALL, name, slots)
-                return began, viewer
-
-            yield Venue(plane.pids[0], lambda: asyncio.ensure_future(watch()))
-        finally:
-            await plane.stop()
-
-
-@asynccontextmanager
-async def _media_relay(house: House) -> AsyncIterator[Venue]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "scripts.benchmarks.peers.media_relay"),
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1024 * 1024,
-    )
-
-    async def answer(offer: str) -> str:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(offer).encode() + b"\n")
-        return str(json.loads(await process.stdout.readline()))
-
-    async def watch() -> tuple[float, Viewer]:
-        began = time.perf_counter()  # it sends as soon as there is a connection: with the handshake, then
-        return began, await house.watch(answer)
-
+async def _delays(venue: Venue, seconds: float) -> list[Reading]:
+    publisher = film.Publisher()
+    viewer = film.Viewer(publisher.sent)
     try:
-        await house.publish(answer)
-        yield Venue(process.pid, lambda: asyncio.ensure_future(watch()))
+        await venue.publish(publisher)
+        await venue.watch(viewer)
+        await until(lambda: bool(viewer.delays), "a viewer hears")
+        await asyncio.sleep(_SETTLING)
+        viewer.delays.clear()
+        await asyncio.sleep(seconds)
+        return [Reading("added_ms_p95", percentile([1000 * delay for delay in viewer.delays], 0.95), "ms")]
     finally:
-        process.terminate()
-        await process.communicate()
+        await asyncio.gather(publisher.close(), viewer.close())

@@ -9,42 +9,57 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
+from itertools import cycle, islice
 from typing import Any
 
 import aioice.ice
 import av
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RtpPacket
 from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 
-_WIDTH, _HEIGHT, _FPS = 640, 480, 30
+WIDTH, HEIGHT, FPS = 640, 480, 30
 _BITRATE = 900_000
+#: Pictures of noise, and how often each is shown in a row.
+_SCENES, _SCENE = 8, 4
 _SECONDS = 10
 _VOICE_MS = 20
 
-Negotiate = Callable[[str], Awaitable[str]]
+
+def scenes() -> Iterator[av.VideoFrame]:
+    """A second of pictures: noise that changes eight times fills the bits that an encoder may spend."""
+    chance = random.Random(7)
+    coarse = [av.VideoFrame(80, 60, "rgb24") for _ in range(_SCENES)]
+    for picture in coarse:
+        picture.planes[0].update(chance.randbytes(picture.planes[0].buffer_size))
+    for number in range(_SCENES * _SCENE):
+        yield coarse[number // _SCENE].reformat(WIDTH, HEIGHT, "yuv420p")
 
 
 @cache
 def pictures() -> tuple[bytes, ...]:
-    """VP8, the first a keyframe. Noise that changes from picture to picture fills the bits that it may have."""
+    """VP8, the first a keyframe."""
     context = av.CodecContext.create("libvpx", "w")
     assert isinstance(context, VideoCodecContext)
-    context.width, context.height, context.pix_fmt = _WIDTH, _HEIGHT, "yuv420p"
-    context.time_base, context.framerate, context.bit_rate = Fraction(1, _FPS), Fraction(_FPS), _BITRATE
+    context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    context.time_base, context.framerate, context.bit_rate = Fraction(1, FPS), Fraction(FPS), _BITRATE
     context.gop_size = 10_000
     context.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "maxrate": str(_BITRATE)}
-    chance = random.Random(7)
-    coarse = [av.VideoFrame(80, 60, "rgb24") for _ in range(8)]
-    for picture in coarse:
-        picture.planes[0].update(chance.randbytes(picture.planes[0].buffer_size))
     made: list[bytes] = []
-    for number in range(_FPS * _SECONDS):
-        frame = coarse[number // 4 % 8].reformat(_WIDTH, _HEIGHT, "yuv420p")
+    for number, frame in enumerate(islice(cycle(scenes()), FPS * _SECONDS)):
         frame.pts = number
         made += [bytes(packet) for packet in context.encode(frame)]
     return tuple(made)
@@ -99,23 +114,117 @@ class _Played(MediaStreamTrack):
         return packet
 
 
-class Viewer:
-    """`first` is when the first keyframe was whole, in seconds of perf_counter; `delays` of voice, in seconds."""
+class End:
+    """A stock peer connection at either end of a negotiation. `close` more than once is the same."""
 
-    def __init__(self, sent: dict[bytes, float]) -> None:
-        self._sent = sent
+    def __init__(self) -> None:
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+
+    async def offer(self) -> str:
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        return str(self.peer.localDescription.sdp)
+
+    async def take(self, answer: str) -> None:
+        """The answer to one's offer."""
+        await self.peer.setRemoteDescription(RTCSessionDescription(sdp=everywhere(answer), type="answer"))
+
+    async def answer(self, offer: str) -> str:
+        await self.peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        self.invited()
+        await self.peer.setLocalDescription(await self.peer.createAnswer())
+        return str(self.peer.localDescription.sdp)
+
+    def invited(self) -> None:
+        """The lines of an offer to us are there."""
+
+    async def connected(self) -> None:
+        await until(lambda: self.peer.connectionState == "connected", "a peer is connected")
+
+    async def close(self) -> None:
+        await self.peer.close()
+
+
+def everywhere(answer: str) -> str:
+    """aiortc looks for candidates in a bundle's last line; they may stand in its first (RFC 8843, 10.1.2)."""
+    head, *lines = answer.replace("\r\n", "\n").rstrip("\n").split("\nm=")
+    found = [[row for row in line.split("\n") if row.startswith("a=candidate")] for line in lines]
+    common = next((rows for rows in found if rows), [])
+    mended = [
+        "\n".join([line, *common]) if not rows and "a=inactive" not in line else line
+        for line, rows in zip(lines, found, strict=True)
+    ]
+    return "\r\n".join("\nm=".join([head, *mended]).split("\n")) + "\r\n"
+
+
+class Publisher(End):
+    """Voice and pictures, over and over; whoever asks for a keyframe gets the film from its beginning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        film, sound = _Played("video", pictures(), FPS), _Played("audio", voice(), 1000 // _VOICE_MS)
+        #: What was played → when, in seconds of perf_counter.
+        self.sent = sound.sent
+        self.peer.addTransceiver(sound, direction="sendonly")
+        camera = self.peer.addTransceiver(film, direction="sendonly")
+        camera.sender._send_keyframe = film.again  # type: ignore[method-assign]
+
+
+class Viewer(End):
+    """Receives voices first, then pictures, and tells what it lost, as browsers do; decodes nothing.
+
+    `counts` are the packets of each line, `frames` whole pictures and `octets` bytes of payload of all; `first` is when
+    the first keyframe was whole, in seconds of perf_counter; `delays` those of the voice that `sent` tells of, in
+    seconds.
+    """
+
+    def __init__(self, sent: dict[bytes, float] | None = None, voices: int = 1, cameras: int = 1) -> None:
+        super().__init__()
+        self._sent = {} if sent is None else sent
+        self._kinds = ["audio"] * voices + ["video"] * cameras
         self._key: int | None = None
-        self.packets = 0
+        self.counts: list[int] = []
+        self.frames = self.octets = 0
         self.first: float | None = None
         self.delays: list[float] = []
 
-    async def heard(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        self.packets += 1
+    @property
+    def packets(self) -> int:
+        return sum(self.counts)
+
+    async def offer(self) -> str:
+        for kind in self._kinds:
+            self.peer.addTransceiver(kind, direction="recvonly")
+        self.invited()
+        return await super().offer()
+
+    def invited(self) -> None:
+        for place, slot in enumerate(self.peer.getTransceivers()):
+            self.counts.append(0)
+            slot.receiver._handle_rtp_packet = self._taker(place, slot)  # type: ignore[method-assign, assignment]
+
+    def _taker(self, place: int, slot: RTCRtpTransceiver) -> Callable[[RtpPacket, int], Coroutine[Any, Any, None]]:
+        # What the receiver says in its reports comes from here; it does so by itself.
+        reported = slot.receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]
+        take, rate = (self._hear, 48_000) if slot.kind == "audio" else (self._see, 90_000)
+
+        async def taken(packet: RtpPacket, arrival_time_ms: int) -> None:
+            self.counts[place] += 1
+            self.octets += len(packet.payload)
+            statistics = reported.get(packet.ssrc)
+            if statistics is None:
+                statistics = reported[packet.ssrc] = StreamStatistics(rate)
+            statistics.add(packet)
+            take(packet)
+
+        return taken
+
+    def _hear(self, packet: RtpPacket) -> None:
         if (at := self._sent.get(packet.payload)) is not None:
             self.delays.append(time.perf_counter() - at)
 
-    async def seen(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        self.packets += 1
+    def _see(self, packet: RtpPacket) -> None:
+        if packet.marker:
+            self.frames += 1
         if self.first is None and packet.payload:
             if _begins_key(packet.payload):
                 self._key = packet.timestamp
@@ -136,63 +245,15 @@ def _begins_key(payload: bytes) -> bool:
     return len(payload) > at and not payload[at] & 1
 
 
-class House:
-    """The publisher and the viewers of one turn, on the loopback address if nobody moves them."""
-
-    def __init__(self) -> None:
-        self._own = aioice.ice.get_host_addresses
-        self.move("127.0.0.1")
-        self._peers: list[RTCPeerConnection] = []
-        self.sent: dict[bytes, float] = {}
-
-    def move(self, address: str) -> None:
-        """To another address of this machine."""
-        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
-
-    async def publish(self, negotiate: Negotiate) -> None:
-        peer = self._peer()
-        film, sound = _Played("video", pictures(), _FPS), _Played("audio", voice(), 1000 // _VOICE_MS)
-        self.sent = sound.sent
-        peer.addTransceiver(sound, direction="sendonly")
-        camera = peer.addTransceiver(film, direction="sendonly")
-        camera.sender._send_keyframe = film.again  # type: ignore[method-assign]
-        await self._connect(peer, negotiate)
-
-    async def watch(self, negotiate: Negotiate) -> Viewer:
-        """Offers to receive."""
-        peer, viewer = self._peer(), Viewer(self.sent)
-        for kind, take in (("audio", viewer.heard), ("video", viewer.seen)):
-            slot = peer.addTransceiver(kind, direction="recvonly")
-            slot.receiver._handle_rtp_packet = take  # type: ignore[method-assign]
-        await self._connect(peer, negotiate)
-        return viewer
-
-    async def invited(self, offer: str, answered: Callable[[str], Awaitable[object]]) -> Viewer:
-        """Answers an offer to send."""
-        peer, viewer = self._peer(), Viewer(self.sent)
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        for slot in peer.getTransceivers():
-            slot.receiver._handle_rtp_packet = viewer.heard if slot.kind == "audio" else viewer.seen  # type: ignore[method-assign]
-        await peer.setLocalDescription(await peer.createAnswer())
-        await answered(peer.localDescription.sdp)
-        await until(lambda: peer.connectionState == "connected", "a viewer is connected")
-        return viewer
-
-    def _peer(self) -> RTCPeerConnection:
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._peers.append(peer)
-        return peer
-
-    @staticmethod
-    async def _connect(peer: RTCPeerConnection, negotiate: Negotiate) -> None:
-        await peer.setLocalDescription(await peer.createOffer())
-        answer = await negotiate(peer.localDescription.sdp)
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
-        await until(lambda: peer.connectionState == "connected", "a peer is connected")
-
-    async def close(self) -> None:
-        await asyncio.gather(*(peer.close() for peer in self._peers))
-        aioice.ice.get_host_addresses = self._own
+@contextmanager
+def at(address: str) -> Iterator[None]:
+    """Stock peers know only this address of their machine."""
+    own = aioice.ice.get_host_addresses
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
+    try:
+        yield
+    finally:
+        aioice.ice.get_host_addresses = own
 
 
 async def until(true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:

@@ -12,15 +12,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.request import Request, urlopen
 
-import ifaddr
-
-from scripts.benchmarks.film import House, Viewer
-
-if TYPE_CHECKING:
-    from scripts.benchmarks.calls import Venue
+from scripts.benchmarks.venues import STRAIGHT, End, Line, outward
 
 _ROOM = 1234
 _HTTP = (
@@ -101,58 +96,52 @@ def _configured(folder: Path, port: int, address: str) -> list[str]:
     return [shutil.which("janus") or "janus", "-C", str(folder / "janus.jcfg"), "-F", str(folder)]
 
 
-@asynccontextmanager
-async def janus(house: House) -> AsyncIterator[Venue]:
-    from scripts.benchmarks.calls import Venue
+class JanusVenue:
+    """The room. Who watches is offered to, and gets what flows as soon as there is a connection."""
 
-    address = _outward()
-    house.move(address)
+    viewers_offer = False
+
+    def __init__(self, process: asyncio.subprocess.Process, base: str) -> None:
+        self.pid: int = process.pid
+        self._base = base
+        self._feed = 0
+
+    async def publish(self, end: End) -> None:
+        publisher = await _attached(self._base)
+        joined = await publisher.ask({"request": "join", "ptype": "publisher", "room": _ROOM})
+        self._feed = joined["plugindata"]["data"]["id"]
+        event = await publisher.ask({"request": "publish"}, {"type": "offer", "sdp": await end.offer()})
+        await end.take(event["jsep"]["sdp"])
+        await end.connected()
+
+    async def watch(self, end: End, line: Line = STRAIGHT) -> float:
+        handle = await Handle(self._base).attach()
+        join = {"request": "join", "ptype": "subscriber", "room": _ROOM, "streams": [{"feed": self._feed}]}
+        event = await handle.ask(join)
+        began = time.perf_counter()
+        answer = line.towards_server(await end.answer(line.towards_viewer(event["jsep"]["sdp"])))
+        await handle.ask({"request": "start"}, {"type": "answer", "sdp": answer})
+        await end.connected()
+        return began
+
+
+@asynccontextmanager
+async def janus() -> AsyncIterator[JanusVenue]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         with (Path(folder) / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *_configured(Path(folder), port, address), stdout=log, stderr=log
+                *_configured(Path(folder), port, outward()), stdout=log, stderr=log
             )
         try:
             base = f"http://127.0.0.1:{port}/janus"
-            publisher = await _attached(base)
-            feed = 0
-
-            async def publish(offer: str) -> str:
-                nonlocal feed
-                joined = await publisher.ask({"request": "join", "ptype": "publisher", "room": _ROOM})
-                feed = joined["plugindata"]["data"]["id"]
-                event = await publisher.ask({"request": "publish"}, {"type": "offer", "sdp": offer})
-                return str(event["jsep"]["sdp"])
-
-            async def watch() -> tuple[float, Viewer]:
-                handle = await Handle(base).attach()
-                event = await handle.ask(
-                    {"request": "join", "ptype": "subscriber", "room": _ROOM, "streams": [{"feed": feed}]}
-                )
-                began = time.perf_counter()  # with the handshake: it sends as soon as there is a connection
-
-                async def start(answer: str) -> None:
-                    await handle.ask({"request": "start"}, {"type": "answer", "sdp": answer})
-
-                return began, await house.invited(event["jsep"]["sdp"], start)
-
-            await house.publish(publish)
-            yield Venue(process.pid, lambda: asyncio.ensure_future(watch()))
+            await _attached(base)
+            yield JanusVenue(process, base)
         finally:
             process.terminate()
             await process.wait()
-
-
-def _outward() -> str:
-    """An IPv4 address of this machine other than the loopback one: Janus takes no media on that."""
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            if isinstance(ip.ip, str) and not ip.ip.startswith("127."):
-                return ip.ip
-    raise RuntimeError("Janus needs a network: this machine has no address but the loopback one")
 
 
 async def _attached(base: str, seconds: float = 20.0) -> Handle:

@@ -1,6 +1,7 @@
 """aiortc's own way to forward, as its documentation shows it: MediaRelay decodes once and encodes for every viewer.
 
-Each line of standard input is an offer (JSON); the first is the publisher's. Answers go to standard output.
+Its argument is the address for media. Each line of standard input is an offer (JSON); the first is the publisher's.
+Answers go to standard output.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from aiortc.contrib.media import MediaRelay
 
 
 async def main() -> None:
-    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [sys.argv[1]]
     loop = asyncio.get_running_loop()
     relay = MediaRelay()
     published: list[MediaStreamTrack] = []

@@ -10,8 +10,10 @@ import asyncio
 import ctypes
 import errno
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from server.calls.worker.ice import Address, sockaddr
@@ -20,6 +22,8 @@ from server.calls.worker.ice import Address, sockaddr
 BATCH = 64
 #: System calls per turn of the loop: others are to have their turn, too.
 _ROUNDS = 8
+#: Datagrams with which the end of the turn is not waited for.
+_MANY = 256
 #: Datagrams that wait for the socket to become writable.
 MAX_QUEUE = 8_192
 #: Bytes of the socket's own queues that we ask for; the kernel may give less (net.core.rmem_max).
@@ -110,25 +114,31 @@ class Udp:
         self.lost = 0
         self._received = received
         self._queue: deque[tuple[bytes, Address]] = deque()
-        self._flushing = False
-        self._waiting = False
+        self._reading = False  # in `_readable`
+        self._flushing = False  # `_flushed` is to be called soon
+        self._waiting = False  # for the socket to become writable
         calls = _system_calls() if batches else None
         self._many = calls is not None
         if calls is not None:
             self._recvmmsg, self._sendmmsg = calls
             self._in, self._out = _Slots(), _Slots()
         self._fd = self._socket.fileno()
-        self._loop.add_reader(self._fd, self._read_many if self._many else self._read)
+        self._loop.add_reader(self._fd, self._readable)
 
     def send(self, data: bytes, address: Address) -> None:
-        """Queues a datagram; all of one turn of the loop go out together at its end."""
-        if len(self._queue) >= MAX_QUEUE or self._fd < 0:
+        """Queues a datagram; those of one turn of the loop go out together, at its end or when they are many."""
+        queue = self._queue
+        if len(queue) >= MAX_QUEUE or self._fd < 0 or len(data) > _SLOT:
             self.lost += 1
             return
-        self._queue.append((data, address))
-        if not self._flushing and not self._waiting:
+        queue.append((data, address))
+        if self._waiting:
+            return
+        if len(queue) >= _MANY:
+            self._flush()
+        elif not self._reading and not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flushed)
 
     def close(self) -> None:
         """Sends what waits, as far as it goes at once."""
@@ -141,6 +151,16 @@ class Udp:
         self._socket.close()
 
     # -- in
+
+    def _readable(self) -> None:
+        # What is sent meanwhile goes out right after it: another turn of the loop would cost as much as the sending.
+        self._reading = True
+        try:
+            self._read_many() if self._many else self._read()
+        finally:
+            self._reading = False
+            if self._queue and not self._waiting:
+                self._flush()
 
     def _read_many(self) -> None:
         slots, received = self._in, self._received
@@ -169,12 +189,17 @@ class Udp:
 
     # -- out
 
-    def _flush(self) -> None:
+    def _flushed(self) -> None:
         self._flushing = False
+        if not self._waiting:
+            self._flush()
+
+    def _flush(self) -> None:
         if self._fd < 0:
             return
-        while self._queue:
-            sent = self._write_many() if self._many else self._write()
+        while queue := self._queue:
+            # A call for many costs more than one for one, and what flows steadily comes one by one.
+            sent = self._write_many() if self._many and len(queue) > 1 else self._write()
             if not sent:
                 break
         if bool(self._queue) != self._waiting:
@@ -199,9 +224,10 @@ class Udp:
             headers[i].name_length = length
         sent: int = self._sendmmsg(self._fd, slots.pointer, count, socket.MSG_DONTWAIT)
         if sent < 0:
-            if ctypes.get_errno() in (errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS):
+            if ctypes.get_errno() in (errno.EAGAIN, errno.EWOULDBLOCK):
                 return False
-            # The first one cannot be sent (an unreachable address); the others can.
+            # The first one cannot be sent (an unreachable address, a full queue of the device, which tells nobody when
+            # it has room again); the others perhaps can.
             self.lost += 1
             sent = 1
         for _ in range(sent):
@@ -211,7 +237,7 @@ class Udp:
     def _write(self) -> bool:
         packet, address = self._queue[0]
         try:
-            self._socket.sendto(packet, spelled_for(address, v6=self.v6))
+            self._socket.sendto(packet, spelled_for(address, self.v6))
         except BlockingIOError:
             return False
         except OSError:
@@ -220,9 +246,11 @@ class Udp:
         return True
 
 
-def spelled_for(address: Address, *, v6: bool) -> tuple[str, int]:
+@lru_cache(maxsize=1_024)
+def spelled_for(address: Address, v6: bool) -> tuple[str, int] | tuple[str, int, int, int]:
     """A sockaddr as Python's sockets take it."""
     port = int.from_bytes(address[2:4], "big")
     if v6:
-        return socket.inet_ntop(socket.AF_INET6, address[8:24]), port
+        scope = int.from_bytes(address[24:28], sys.byteorder)  # which network a link-local address is of
+        return socket.inet_ntop(socket.AF_INET6, address[8:24]), port, 0, scope
     return socket.inet_ntop(socket.AF_INET, address[4:8]), port

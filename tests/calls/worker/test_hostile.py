@@ -175,7 +175,7 @@ async def test_a_lost_flight_is_sent_again() -> None:
 
 
 @pytest.mark.parametrize("batches", [True, False], ids=["batches", "one by one"])
-async def test_what_does_not_fit_or_cannot_go_is_lost(batches: bool) -> None:
+async def test_what_does_not_fit_or_cannot_go_is_lost(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
     udp = Udp("127.0.0.1", 0, lambda data, address: None, batches=batches)
     here = ice.sockaddr("127.0.0.1", udp.port, v6=False)
     nowhere = ice.sockaddr("240.0.0.1", 9, v6=False)  # nobody is reached there from the loopback
@@ -183,13 +183,21 @@ async def test_what_does_not_fit_or_cannot_go_is_lost(batches: bool) -> None:
     udp.send(b"y", here)
     udp._flush()
     assert udp.lost == 1
+    for number in range(300):  # a full batch in which every third cannot go
+        udp.send(b"x", here if number % 3 else nowhere)
+    udp._flush()
+    assert udp.lost == 101
+    udp.send(bytes(4_096), here)
+    assert udp.lost == 102
+    for name in ("_write_many", "_write"):
+        monkeypatch.setattr(udp, name, lambda: False)  # the socket is full
     for _ in range(MAX_QUEUE + 7):
         udp.send(b"z", here)
-    assert udp.lost == 8
+    assert udp.lost == 109
     udp.close()
     udp.close()
     udp.send(b"after the end", here)
-    assert udp.lost == 9
+    assert udp.lost == 110
 
 
 @pytest.mark.parametrize("batches", [True, False], ids=["batches", "one by one"])
@@ -197,15 +205,14 @@ async def test_a_full_socket_is_waited_for(monkeypatch: pytest.MonkeyPatch, batc
     got: list[bytes] = []
     udp = Udp("127.0.0.1", 0, lambda data, address: got.append(data), batches=batches)
     here = ice.sockaddr("127.0.0.1", udp.port, v6=False)
-    name = "_write_many" if batches else "_write"
-    write = getattr(udp, name)
+    write = udp._write
     tries: list[bool] = []
 
     def full_at_first() -> bool:
         tries.append(True)
         return len(tries) > 1 and write()
 
-    monkeypatch.setattr(udp, name, full_at_first)
+    monkeypatch.setattr(udp, "_write", full_at_first)
     udp.send(b"patience", here)
     udp._flush()
     assert (got, udp._waiting) == ([], True)
@@ -214,6 +221,46 @@ async def test_a_full_socket_is_waited_for(monkeypatch: pytest.MonkeyPatch, batc
     assert got == [b"patience"]
     assert not udp._waiting
     udp.close()
+
+
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "one by one"])
+async def test_answers_go_out_in_the_turn_in_which_they_are_caused(batches: bool) -> None:
+    """Another turn of the loop for them would be another look at all sockets, for every packet that is passed on."""
+    async with bounced(batches) as (udp, got, here):
+        for number in range(5):
+            udp.send(b"ask %d" % number, here)
+        udp._flush()
+        udp._readable()
+        assert not udp._queue
+        assert got == [b"ask %d" % number for number in range(5)]
+        udp._readable()
+        assert got[5:] == [b"answer to ask %d" % number for number in range(5)]
+
+
+@pytest.mark.parametrize("batches", [True, False], ids=["batches", "one by one"])
+async def test_more_answers_than_may_wait_are_not_lost(batches: bool) -> None:
+    """One packet that is read may be passed on to many: the queue does not have to hold what 64 of them cause."""
+    async with bounced(batches) as (udp, _, here):
+        for _ in range(2 * MAX_QUEUE):
+            udp.send(b"passed on", here)
+        assert udp.lost == 0
+
+
+@asynccontextmanager
+async def bounced(batches: bool) -> AsyncIterator[tuple[Udp, list[bytes], bytes]]:
+    """A socket that answers to what it sends to itself."""
+    got: list[bytes] = []
+
+    def answer(data: bytes, address: bytes) -> None:
+        got.append(data)
+        if data.startswith(b"ask"):
+            udp.send(b"answer to " + data, address)
+
+    udp = Udp("127.0.0.1", 0, answer, batches=batches)
+    try:
+        yield udp, got, ice.sockaddr("127.0.0.1", udp.port, v6=False)
+    finally:
+        udp.close()
 
 
 async def test_claiming_the_address_of_another_gains_nothing() -> None:

@@ -29,7 +29,7 @@ async def ask_photo_nonce(call: Call, id: PledgeId, body: AskNonce) -> NonceView
 
     For whoever may add evidence to the pledge now.
     """
-    return await call.services.proofs.ask(call.principal.id, id, body)
+    return await call.services.proofs.ask(call.principal.id, call.principal.session, id, body)
 
 
 @operation(
@@ -55,7 +55,7 @@ async def take_photo(call: Call, id: PledgeId, body: TakePhoto) -> ProofView:
     late (`nonce_stale`) or shown before (`picture_reused`) are refused. Nothing of the file but its pixels is kept:
     where it was taken only where `place` says so. `media` is then sent with a report, an answer or as evidence.
     """
-    return await call.services.proofs.photograph(call.principal.id, id, body)
+    return await call.services.proofs.photograph(call.principal.id, call.principal.session, id, body)
 
 
 @operation(

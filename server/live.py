@@ -84,6 +84,7 @@ class Live:
 
     async def stop(self) -> None:
         await self.calls.stop()
+        await self.proofs.stop()
 
     def _neighbours(self) -> Neighbours:
         parts = self._parts

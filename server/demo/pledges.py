@@ -207,9 +207,9 @@ async def _live_photo(services: Services, person: str, pledge: str, task: int) -
     if known is None or known.reported_at is not None:
         return []
     try:
-        nonce = await services.proofs.ask(person, pledge, AskNonce(task))
+        nonce = await services.proofs.ask(person, "", pledge, AskNonce(task))
         picture = await asyncio.to_thread(_page)
-        proof = await services.proofs.photograph(person, pledge, TakePhoto(nonce=nonce.nonce, picture=picture))
+        proof = await services.proofs.photograph(person, "", pledge, TakePhoto(nonce=nonce.nonce, picture=picture))
     except VouchError:  # the story goes on without it, also where pictures cannot be sealed
         return []
     return [proof.media] if proof.media else []

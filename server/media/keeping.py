@@ -26,6 +26,7 @@ class Offered(msgspec.Struct, frozen=True):
 class Keeping:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._repo = MediaRepo(store)
+        self._clock = clock
         self._blobs = DatabaseBlobs(store, clock)
 
     async def offered(self, person: str, place: str, ids: Sequence[str]) -> list[Offered]:
@@ -45,6 +46,14 @@ class Keeping:
         for id in ids:
             if not await self._repo.keep_for(tx, id, keeper):
                 raise VouchError(Code.CONFLICT, "This was sent meanwhile.", field="media")
+
+    async def is_kept(self, id: str) -> bool:
+        row = await self._repo.media(id)
+        return row is not None and row.kept
+
+    async def let_go(self, tx: Tx, ids: Sequence[str]) -> None:
+        """Nothing keeps these any more: they go with the janitor's next look."""
+        await self._repo.let_go(tx, ids, self._clock.now())
 
     async def facts(self, ids: Sequence[str]) -> dict[str, Media]:
         """By id; what is gone is left out."""

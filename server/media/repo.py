@@ -170,6 +170,10 @@ class MediaRepo:
         result = await self._media.update_one({"_id": id, "entry": None}, change, session=tx.session)
         return result.matched_count == 1
 
+    async def let_go(self, tx: Tx, ids: Sequence[str], due: datetime) -> None:
+        change: Document = {"$set": {"entry": None, "due": due}, "$unset": {"kept": ""}}
+        await self._media.update_many({"_id": {"$in": list(ids)}}, change, session=tx.session)
+
     async def touch(self, tx: Tx, id: str, at: datetime) -> bool:
         """Makes a transaction that relies on a thing conflict with one that deletes it."""
         result = await self._media.update_one({"_id": id}, {"$set": {"copied": at}}, session=tx.session)

@@ -119,13 +119,14 @@ class Workshop:
         return spare if spare is not None and spare.returncode is None else await spawn()
 
 
-async def spawn(module: str = "server.media.worker") -> asyncio.subprocess.Process:
+async def spawn(module: str = "server.media.worker", *arguments: str) -> asyncio.subprocess.Process:
     """A worker that waits for its order: it sees no settings, and no secrets but those in the order."""
     environ = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         module,
+        *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -34,17 +34,28 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Looks(msgspec.Struct, frozen=True):
-    """What a picture is known again by: `hash`, 64 bits in hex, of its coarse form, and `grid`, 32 × 32 greys."""
+    """What a picture is known again by: `hash`, 64 bits in hex, of its coarse form, and `grid`, 32 × 32 greys; empty
+    where the hash is all that is kept."""
 
     hash: str
-    grid: bytes
+    grid: bytes = b""
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """An earlier picture that looks like this one. `own`: it shows the same person, or what they have done."""
+
+    proof: str
+    at: datetime
+    own: bool
 
 
 class Nonce(msgspec.Struct, frozen=True, kw_only=True):
-    """May be used once, by this person, for one picture of this pledge's task (0: the whole), until then."""
+    """May be used once, by this person at this sign-in, for one picture of this pledge's task (0: the whole), until
+    then."""
 
     id: str
     person: str
+    session: str
     pledge: str
     task: int
     at: datetime
@@ -55,7 +66,8 @@ class Nonce(msgspec.Struct, frozen=True, kw_only=True):
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """`person` is whom or whose thing it shows, `by` who has taken it, `at` the server's time. `sha256` (hex) is over
     the signed file, or over the place; `source` over what came in. `media` is the picture. `place` was sent along by
-    the person's consent, and goes with their account."""
+    the person's consent, and goes with their account. `looks` are those of the bare picture, of the one with what is
+    written in it, of the sealed one with its slip, then of the bare one with less and less of its edges."""
 
     id: str
     kind: ProofKind
@@ -70,7 +82,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     call: str = ""
     media: str | None = None
     place: Place | None = None
-    looks: Looks | None = None
+    looks: tuple[Looks, ...] = ()
+    alike: Alike | None = None
 
 
 # ── What clients send and get ───────────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +118,13 @@ class ShareLocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     place: Place
 
 
+class AlikeView(msgspec.Struct, frozen=True):
+    """When an earlier picture was sealed that looks almost the same; `own` is whether it was of the same person."""
+
+    at: Millis
+    own: bool
+
+
 class ProofView(msgspec.Struct, frozen=True, kw_only=True):
     """`code` and the time stand on the picture, whose id is `media`. `sha256` is over the file as it is given out."""
 
@@ -120,14 +140,19 @@ class ProofView(msgspec.Struct, frozen=True, kw_only=True):
     call: str | None = None
     media: str | None = None
     place: Place | None = None
+    alike: AlikeView | None = None
 
 
 class VerifyState(StrEnum):
-    """`unchanged`: this server has sealed exactly this file. `changed`: it was sealed here and is another one since.
-    `unknown`: nothing in it says that it is from here."""
+    """`unchanged`: this server has sealed exactly this file. `changed`: it names a proof of this server and is another
+    file. `resembles`: it carries no seal, but looks like a picture that was sealed here. `unrecorded`: its signature
+    holds and is of this server's authority, but no proof is known by that name. `unknown`: nothing says that it is from
+    here."""
 
     UNCHANGED = "unchanged"
     CHANGED = "changed"
+    RESEMBLES = "resembles"
+    UNRECORDED = "unrecorded"
     UNKNOWN = "unknown"
 
 

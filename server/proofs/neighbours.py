@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from server.clock import Clock
 from server.keys import Keys
 from server.media.making import Shape
-from server.media.model import Variant
+from server.media.model import Media, Variant
 from server.media.rows import MediaRow
 from server.media.service import Content
 from server.people.model import PersonCard
@@ -31,7 +31,7 @@ class Pledges(Protocol):
 
 
 class Exhibits(Protocol):
-    async def prove(self, proof: Proof) -> None: ...
+    async def prove(self, proof: Proof, picture: Media | None, keep: Callable[[Tx], Awaitable[None]]) -> None: ...
 
 
 class Making(Protocol):
@@ -44,6 +44,10 @@ class Making(Protocol):
 
 class Keeping(Protocol):
     async def keep(self, tx: Tx, ids: Sequence[str], keeper: str) -> None: ...
+
+    async def is_kept(self, id: str) -> bool: ...
+
+    async def let_go(self, tx: Tx, ids: Sequence[str]) -> None: ...
 
 
 class Contents(Protocol):

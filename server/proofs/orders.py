@@ -55,21 +55,24 @@ class Pixels(msgspec.Struct, frozen=True, tag="pixels"):
 
 
 class Sealed(msgspec.Struct, frozen=True, tag="sealed"):
-    """Followed by the greys, the signed JPEG, and WebP in two sizes, each of so many bytes."""
+    """Followed by the greys that belong to the first `GRIDS` of the hashes (as in Proof), then by the signed JPEG, and
+    WebP in two sizes, each of so many bytes."""
 
     width: int
     height: int
-    hash: str
+    hashes: tuple[str, ...]
     blur: str
     lengths: tuple[int, int, int]
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):
     """`valid`: signed by one of ours, and unchanged since. `proof` is what the signature, or the bytes of the file,
-    name as its proof; believe it only where `valid`."""
+    name as its proof; believe it only where `valid`. `hash` is that of the picture, followed by its greys; empty where
+    it is none that can be looked at."""
 
     valid: bool
     proof: str
+    hash: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -84,6 +87,8 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
 
 Answer = Pixels | Sealed | Checked | Refused | Broken
 GREYS = 32 * 32
+#: how many of a sealed picture's looks have greys: bare, written in, with its slip
+GRIDS = 3
 
 
 def blobs(answer: Answer) -> tuple[int, ...]:
@@ -92,6 +97,8 @@ def blobs(answer: Answer) -> tuple[int, ...]:
         case Pixels(width=width, height=height):
             return GREYS, width * height * 3
         case Sealed(lengths=lengths):
-            return GREYS, *lengths
+            return GREYS * GRIDS, *lengths
+        case Checked(hash=hash) if hash:
+            return (GREYS,)
         case _:
             return ()

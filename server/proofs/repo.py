@@ -7,16 +7,17 @@ from datetime import datetime
 
 import msgspec
 
-from server.proofs.model import Looks, Nonce, Proof
+from server.proofs import rules
+from server.proofs.model import Nonce, Proof
 from server.store import Document, Index, Store, Tx
 
-#: earlier pictures that a new one is compared with, at most: three a day for years
-LOOKS_MOST = 5_000
+#: earlier pictures that a new one is compared with, at most: a few hundred of a million share a word with it
+LIKE_MOST = 500
 
 
 class ProofsRepo:
-    """`live_proofs`: a row each, never changed but for what goes with an account. `proof_nonces`: one each,
-    until its person asks for another a day later."""
+    """`live_proofs`: a row each, never changed but for what goes with an account; `words` are those under which its
+    picture is found by its looks. `proof_nonces`: one each, until its person asks for another a day later."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -31,6 +32,7 @@ class ProofsRepo:
                 Index([("source", 1)], unique=True),
                 Index([("person", 1)]),
                 Index([("media", 1)], sparse=True),
+                Index([("words", 1)], sparse=True),
             ],
         )
         await self._store.ensure_indexes("proof_nonces", [Index([("person", 1)])])
@@ -62,6 +64,8 @@ class ProofsRepo:
         row["_id"] = row.pop("id")
         if proof.media is None:
             del row["media"]  # what the sparse index leaves out
+        if proof.looks:
+            row["words"] = rules.kept_under(proof.looks, proof.person)
         await self._proofs.insert_one(row, session=tx.session)
 
     async def get(self, id: str) -> Proof | None:
@@ -86,18 +90,26 @@ class ProofsRepo:
         rows = await self._proofs.find({"media": {"$in": list(ids)}}, {"media": 1}).to_list(None)
         return {row["media"]: row["_id"] for row in rows}
 
-    async def looks_of(self, person: str) -> list[Looks]:
-        """Of the pictures that show this person, or what they have done."""
-        rows = await self._proofs.find({"person": person}, {"looks": 1}).to_list(LOOKS_MOST)
-        return [Looks(row["looks"]["hash"], bytes(row["looks"]["grid"])) for row in rows if row.get("looks")]
+    async def like(self, words: Sequence[str]) -> list[Proof]:
+        """Some whose pictures may look like one that is sought under these words."""
+        rows = await self._proofs.find({"words": {"$in": list(words)}}).to_list(LIKE_MOST)
+        return [proof for row in rows if (proof := _proof(row)) is not None]
+
+    async def shown_by_others(self, tx: Tx, person: str) -> list[str]:
+        """The pictures that others have taken of somebody."""
+        rows = await self._proofs.find({"person": person}, {"by": 1, "media": 1}, session=tx.session).to_list(None)
+        return [row["media"] for row in rows if row["by"] != person and row.get("media")]
 
     async def forget(self, tx: Tx, person: str) -> None:
         """What an account's deletion takes along: where the person was, and what their pictures look like. The digests
         stay, by which others verify what they hold."""
-        change: Document = {"$set": {"place": None, "looks": None}}
+        change: Document = {"$set": {"place": None, "looks": [], "alike": None}, "$unset": {"words": ""}}
         await self._proofs.update_many({"person": person}, change, session=tx.session)
         await self._nonces.delete_many({"person": person}, session=tx.session)
 
 
 def _proof(row: Document | None) -> Proof | None:
-    return None if row is None else msgspec.convert({**row, "id": row["_id"]}, Proof)
+    if row is None:
+        return None
+    looks = row.get("looks")  # an earlier version has kept one of a picture, which nothing finds any more
+    return msgspec.convert({**row, "id": row["_id"], "looks": looks if isinstance(looks, list) else []}, Proof)

@@ -7,8 +7,8 @@ A snapshot and a place enter it at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -20,23 +20,25 @@ from server.media.making import Shape
 from server.media.model import Variant
 from server.media.rows import MediaRow
 from server.media.service import Content
-from server.proofs import rules
+from server.proofs import metrics, rules
 from server.proofs.model import (
+    Alike,
+    AlikeView,
     AskNonce,
+    Looks,
     Nonce,
     NonceView,
-    OfPledge,
     Proof,
     ProofKind,
     ProofView,
     ShareLocation,
     TakePhoto,
     Verified,
-    VerifyState,
 )
 from server.proofs.neighbours import Neighbours
 from server.proofs.repo import ProofsRepo
 from server.proofs.studio import Studio
+from server.proofs.verifying import Verifying
 from server.store import Duplicate, Tx
 from server.supervision.model import Pledge
 from server.supervision.rules import evidence, thread
@@ -50,38 +52,59 @@ class Proofs:
         self.repo = ProofsRepo(near.store)
         self.studio = studio or Studio(near.keys)
         self._near = near
+        self._verifying = Verifying(near, self.repo, self.studio)
 
     async def start(self) -> None:
         await self.repo.ensure_indexes()
 
+    async def stop(self) -> None:
+        await self.studio.stop()
+
     # ── Photos ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def ask(self, me: str, pledge: str, body: AskNonce) -> NonceView:
+    async def ask(self, me: str, session: str, pledge: str, body: AskNonce) -> NonceView:
         """A nonce for one picture. Raises `not_found`, `closed`, `bad_request` (`task`), `too_often`."""
         await self._near.limits.hit("photo_nonce", me)
         await self._open(me, pledge, body.task)
+        self.studio.workers.warm()
         now = self._near.clock.now()
-        nonce = Nonce(id=new_id("nx"), person=me, pledge=pledge, task=body.task, at=now, until=now + rules.LIVES)
+        nonce = Nonce(
+            id=new_id("nx"),
+            person=me,
+            session=session,
+            pledge=pledge,
+            task=body.task,
+            at=now,
+            until=now + rules.LIVES,
+        )
         await self.repo.add_nonce(nonce, now - _FORGOTTEN)
         return NonceView(nonce.id, rules.code_of(nonce.id), to_ms(now), to_ms(nonce.until))
 
-    async def photograph(self, me: str, pledge: str, body: TakePhoto) -> ProofView:
+    async def photograph(self, me: str, session: str, pledge: str, body: TakePhoto) -> ProofView:
         """Seals a picture that was taken just now; asked again with the same picture it is the same proof.
 
         Raises `not_found`, `closed`, `not_live`, `nonce_used`, `nonce_stale`, `picture_reused`, `bad_picture`,
         `limit_reached`, `too_often`, `unavailable`."""
         now = self._near.clock.now()
         await self._near.limits.hit("live_photo", me)
+        try:
+            return view(await self._photographed(me, session, pledge, body, now))
+        except VouchError as refusal:
+            metrics.REFUSED.labels(refusal.code.value).inc()
+            raise
+
+    async def _photographed(self, me: str, session: str, pledge: str, body: TakePhoto, now: datetime) -> Proof:
         source = sha256(body.picture).hexdigest()
         known = await self.repo.nonce(body.nonce)
-        if known is not None and known.proof and (proof := await self._again(me, known, source)):
-            return view(proof)
-        nonce = rules.check_nonce(known, me, pledge, now)
+        if known is not None and (proof := await self._again(me, known, source)) is not None:
+            return proof
+        nonce = rules.check_nonce(known, me, session, pledge, now)
         seen = await self._open(me, pledge, nonce.task)
         if await self.repo.of_source(source) is not None:
             raise VouchError(Code.PICTURE_REUSED)
         bare = await self.studio.read(body.picture)
-        if rules.shown_before(bare.looks, await self.repo.looks_of(me)):
+        earlier = await self.repo.like(rules.sought_under(bare.looks, me))
+        if rules.shown_before(bare.looks, earlier):
             raise VouchError(Code.PICTURE_REUSED)
         proof = Proof(
             id=new_id("pf"),
@@ -95,6 +118,7 @@ class Proofs:
             pledge=pledge,
             task=nonce.task,
             place=body.place,
+            alike=_alike(me, bare.looks, earlier),
         )
         proof, row = await self._sealed(proof, seen.terms.title, bare.width, bare.height, bare.rgb)
 
@@ -106,13 +130,20 @@ class Proofs:
 
         try:
             await self._near.store.transact(body_of)
-        except Duplicate:  # the same picture came twice at once
+        except (Duplicate, VouchError) as fault:
+            # The same picture may have come twice at once: then both get the proof that the faster one has made.
+            used = await self.repo.nonce(nonce.id)
+            if used is not None and (made := await self._again(me, used, source)) is not None:
+                return made
+            if isinstance(fault, VouchError):
+                raise
             raise VouchError(Code.PICTURE_REUSED) from None
-        return view(proof)
+        _count(proof)
+        return proof
 
     async def _again(self, me: str, nonce: Nonce, source: str) -> Proof | None:
         """What was made of this nonce, when it is its person's, who sends the same picture once more."""
-        proof = await self.repo.get(nonce.proof or "")
+        proof = await self.repo.get(nonce.proof) if nonce.proof else None
         return proof if proof is not None and nonce.person == me and proof.source == source else None
 
     # ── Snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,19 +187,27 @@ class Proofs:
             call=call,
         )
         proof, row = await self._sealed(proof, title, width, height, rgb, place=pledge or conversation or call)
+        # The same film twice: whoever judges is told. Two pictures of one call are alike anyway.
+        earlier = await self.repo.like(rules.sought_under(proof.looks[0], person))
+        alike = _alike(person, proof.looks[0], [one for one in earlier if not call or one.call != call])
+        proof = replace(proof, alike=alike)
 
-        async def body(tx: Tx) -> None:
+        async def keep(tx: Tx) -> None:
             await self._near.making.add(tx, row)
             if not pledge:
                 await self._near.keeping.keep(tx, [row.id], proof.id)
             await self.repo.add(tx, proof)
 
         try:
-            await self._near.store.transact(body)
+            if pledge:
+                await self._near.exhibits.prove(proof, row.facts, keep)
+            else:
+                await self._near.store.transact(keep)
         except Duplicate:  # asked twice at once
-            return await self.repo.of_source(source) or proof
-        if pledge:
-            await self._near.exhibits.prove(proof)
+            if (made := await self.repo.of_source(source)) is None:
+                raise
+            return made
+        _count(proof)
         return proof
 
     # ── Places ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,8 +233,8 @@ class Proofs:
             task=body.task,
             place=body.place,
         )
-        await self._near.store.transact(lambda tx: self.repo.add(tx, proof))
-        await self._near.exhibits.prove(proof)
+        await self._near.exhibits.prove(proof, None, lambda tx: self.repo.add(tx, proof))
+        _count(proof)
         return view(proof)
 
     # ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -213,46 +252,18 @@ class Proofs:
 
     async def _seen(self, me: str, id: str) -> Proof:
         proof = await self.repo.get(id)
-        if proof is None or not rules.may_see(proof, me, reads_pledge=await self._reads(me, proof.pledge) is not None):
+        if proof is None or not await self._verifying.may_see(me, proof):
             raise VouchError(Code.NOT_FOUND)
         return proof
-
-    async def _reads(self, me: str, pledge: str) -> Pledge | None:
-        """The pledge, when this person reads it."""
-        if not pledge or not me:
-            return None
-        try:
-            found = await self._near.pledges.get(pledge)
-        except VouchError:
-            return None
-        return found if thread.reads(found, me) else None
 
     # ── Verifying ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def verify(self, me: str, ip: str, data: bytes) -> Verified:
         """What can be said of a file to this person (empty: a stranger). Raises `too_often`, `unavailable`."""
         await self._near.limits.hit("verify_proof_ip", ip)
-        exact = await self.repo.of_digest(sha256(data).hexdigest())
-        if exact is not None and exact.media is not None:
-            return await self._told(me, VerifyState.UNCHANGED, exact)
-        checked = await self.studio.check(data)
-        if not checked.proof:
-            return Verified(state=VerifyState.UNKNOWN)
-        named = await self.repo.get(checked.proof)
-        if named is not None:  # of this proof every byte is known; a signature leaves out its own padding
-            return await self._told(me, VerifyState.CHANGED, named)
-        # Signed here, but the row is gone: with a database that was restored from before.
-        return Verified(state=VerifyState.UNCHANGED if checked.valid else VerifyState.UNKNOWN)
-
-    async def _told(self, me: str, state: VerifyState, proof: Proof) -> Verified:
-        said = Verified(state=state, kind=proof.kind, at=to_ms(proof.at), code=rules.code_of(proof.nonce))
-        pledge = await self._reads(me, proof.pledge)
-        if pledge is None and me not in (proof.by, proof.person):
-            return said
-        cards = await self._near.people.cards([proof.person])
-        name = cards[proof.person].name if proof.person in cards else None
-        of = OfPledge(pledge.id, pledge.terms.title, proof.task) if pledge else None
-        return replace(said, pledge=of, person=name)
+        said = await self._verifying.verify(me, data)
+        metrics.VERIFIED.labels(said.state.value).inc()
+        return said
 
     # ── For supervision, and when an account is deleted ─────────────────────────────────────────────────────────────
 
@@ -264,6 +275,8 @@ class Proofs:
         return [view(proof) for proof in await self.repo.many(ids)]
 
     async def on_delete(self, tx: Tx, person: str) -> None:
+        """An account is deleted: pictures that others have taken of this person go, too."""
+        await self._near.keeping.let_go(tx, await self.repo.shown_by_others(tx, person))
         await self.repo.forget(tx, person)
 
     # ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -293,6 +306,17 @@ class Proofs:
         return replace(proof, sha256=digest, media=row.id, looks=made.looks), row
 
 
+def _alike(person: str, looks: Looks, earlier: Iterable[Proof]) -> Alike | None:
+    found = rules.nearest(looks, earlier)
+    return None if found is None else Alike(found.id, found.at, own=found.person == person)
+
+
+def _count(proof: Proof) -> None:
+    metrics.FILED.labels(proof.kind.value).inc()
+    if proof.alike is not None:
+        metrics.ALIKE.inc()
+
+
 def view(proof: Proof) -> ProofView:
     return ProofView(
         id=proof.id,
@@ -307,4 +331,5 @@ def view(proof: Proof) -> ProofView:
         call=proof.call or None,
         media=proof.media,
         place=proof.place,
+        alike=AlikeView(to_ms(proof.alike.at), proof.alike.own) if proof.alike else None,
     )

@@ -1,4 +1,4 @@
-"""Where pictures are read, sealed and checked: processes of their own, one for each order, bounded in number and time.
+"""Where pictures are read, sealed and checked: in processes of their own, bounded in number and time.
 
 What somebody has sent is read by a process that has no key; the one that has the key gets bare pixels (ARCHITECTURE,
 what must always hold: nothing slow on the event loop, media in processes of their own).
@@ -7,6 +7,7 @@ what must always hold: nothing slow on the event loop, media in processes of the
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
@@ -17,9 +18,11 @@ import structlog
 from server.errors import Code, VouchError
 from server.keys import Keys
 from server.media.model import Variant
-from server.media.workshop import end, spawn
+from server.proofs import metrics
 from server.proofs.model import Looks
 from server.proofs.orders import (
+    GREYS,
+    GRIDS,
     Answer,
     Broken,
     Check,
@@ -33,10 +36,10 @@ from server.proofs.orders import (
     Why,
     blobs,
 )
+from server.proofs.workers import Trade, Workers
 
 A = TypeVar("A", Pixels, Sealed, Checked)
 
-_MODULE = "server.proofs.worker"
 #: seconds that one order may take, its wait for a turn included
 SECONDS = 30.0
 #: at once: to be read or sealed; to be checked for strangers
@@ -61,8 +64,16 @@ class Print(msgspec.Struct, frozen=True):
     width: int
     height: int
     blur: str
-    looks: Looks
+    looks: tuple[Looks, ...]
     pieces: dict[Variant, tuple[str, bytes]]
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """What a file says of itself (Checked), and what it looks like; None where that cannot be seen."""
+
+    valid: bool
+    proof: str
+    looks: Looks | None
 
 
 class Studio:
@@ -72,6 +83,10 @@ class Studio:
         self._authorities = (keys.ca_cert + keys.former_authorities).decode()
         self._making = asyncio.Semaphore(_MAKING)
         self._checking = asyncio.Semaphore(_CHECKING)
+        self.workers = Workers()
+
+    async def stop(self) -> None:
+        await self.workers.stop()
 
     async def read(self, data: bytes) -> Bare:
         """The pixels of a live picture. Raises `bad_picture`, `not_live`, `unavailable`."""
@@ -92,40 +107,63 @@ class Studio:
             key=self._key,
             chain=self._chain,
         )
-        answer, (grid, signed, preview, thumb) = await self._do(self._making, order, rgb, Sealed)
+        answer, (grids, signed, preview, thumb) = await self._do(self._making, order, rgb, Sealed)
         pieces = {
             Variant.MAIN: ("image/jpeg", signed),
             Variant.PREVIEW: ("image/webp", preview),
             Variant.THUMB: ("image/webp", thumb),
         }
-        return Print(answer.width, answer.height, answer.blur, Looks(answer.hash, grid), pieces)
+        looks = tuple(
+            Looks(hash, grids[n * GREYS : (n + 1) * GREYS] if n < GRIDS else b"")
+            for n, hash in enumerate(answer.hashes)
+        )
+        return Print(answer.width, answer.height, answer.blur, looks, pieces)
 
-    async def check(self, data: bytes) -> Checked:
-        """What the signature in a file says. Raises `unavailable`."""
-        answer, _ = await self._do(self._checking, Check(len(data), self._authorities), data, Checked)
-        return answer
+    async def check(self, data: bytes) -> Glance:
+        """What the signature in a file says, and what else may tell where it is from. Raises `unavailable`."""
+        answer, pieces = await self._do(self._checking, Check(len(data), self._authorities), data, Checked)
+        return Glance(answer.valid, answer.proof, Looks(answer.hash, pieces[0]) if pieces else None)
 
     async def _do(self, turn: asyncio.Semaphore, order: Order, data: bytes, wanted: type[A]) -> tuple[A, list[bytes]]:
-        process = None
+        step = type(order).__name__.lower()
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(SECONDS), turn:
-                process = await spawn(_MODULE)
-                answer, pieces = await _carry_out(process, order, data)
+                answer, pieces = await self._carried_out(order, data)
         except TimeoutError:
+            metrics.FAULTS.labels(step, "late").inc()
             raise VouchError(Code.UNAVAILABLE, "Pictures take too long at the moment.", retry_after=5.0) from None
         except (OSError, asyncio.IncompleteReadError) as fault:
             # A library that crashes at a picture: for whoever has sent it that is the picture's fault.
-            log.warning("picture worker was lost", order=type(order).__name__, fault=type(fault).__name__)
+            metrics.FAULTS.labels(step, "lost").inc()
+            log.warning("picture worker was lost", step=step, fault=type(fault).__name__)
             raise VouchError(Code.BAD_PICTURE if isinstance(order, Read) else Code.UNAVAILABLE) from None
-        finally:
-            if process is not None:
-                await end(process)
+        metrics.STEP_SECONDS.labels(step).observe(time.monotonic() - begun)
         if isinstance(answer, Refused):
             raise VouchError(_REFUSALS[answer.why])
         if isinstance(answer, Broken) or not isinstance(answer, wanted):
+            metrics.FAULTS.labels(step, "broken").inc()
             log.error("picture worker has a fault", fault=getattr(answer, "what", type(answer).__name__))
             raise VouchError(Code.UNAVAILABLE)
         return answer, pieces
+
+    async def _carried_out(self, order: Order, data: bytes) -> tuple[Answer, list[bytes]]:
+        """One that has waited may have died meanwhile; then a new one does it, once. Raises OSError,
+        IncompleteReadError."""
+        while True:
+            worker = await self.workers.take(Trade.SEAL if isinstance(order, Seal) else Trade.LOOK)
+            try:
+                answer, pieces = await _carry_out(worker.process, order, data)
+            except asyncio.IncompleteReadError:
+                await self.workers.end(worker)
+                if not worker.waited:
+                    raise
+            except BaseException:  # it took too long, or nobody waits for it any more
+                await self.workers.end(worker)
+                raise
+            else:
+                await self.workers.put_back(worker)
+                return answer, pieces
 
 
 async def _carry_out(process: asyncio.subprocess.Process, order: Order, data: bytes) -> tuple[Answer, list[bytes]]:

@@ -71,10 +71,8 @@ class EvidenceLog:
         media: Sequence[str] = (),
         kind: EvidenceKind | None = None,
         facts: dict[str, str] | None = None,
-        digests: Sequence[str] = (),
     ) -> Exhibit:
-        """`digests` are those of what is no media. Raises `bad_request` (`media`) for what the person has not uploaded
-        for this pledge, or has sent before."""
+        """Raises `bad_request` (`media`) for what the person has not uploaded for this pledge, or has sent before."""
         offered = await self._media.offered(person, pledge, media)
         if live := await self.proofs.of_media(media):
             kind = kind or EvidenceKind.PHOTO
@@ -87,7 +85,7 @@ class EvidenceLog:
             task=task,
             words=words.strip(),
             media=tuple(one.media for one in offered),
-            digests=(*(one.digest for one in offered), *digests),
+            digests=tuple(one.digest for one in offered),
             facts=facts or {},
         )
 

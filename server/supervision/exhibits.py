@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from server.clock import to_ms
 from server.errors import Code, VouchError
+from server.ids import new_id
+from server.media.model import Media
 from server.proofs.model import Proof
+from server.store import Tx
 from server.supervision.changes import Changes
 from server.supervision.evidence import EvidenceLog, Exhibit
 from server.supervision.model import Evidence, EvidenceKind, Pledge
@@ -16,6 +20,8 @@ from server.supervision.rules import thread
 from server.supervision.rules.change import Change
 from server.supervision.views import AddEvidence, EvidenceList, EvidenceView
 
+#: writes something in a transaction
+Keep = Callable[[Tx], Awaitable[None]]
 #: what repeats votes and rulings is told elsewhere
 _SHOWN = frozenset(EvidenceKind) - {EvidenceKind.VERDICT, EvidenceKind.RULING}
 
@@ -69,25 +75,34 @@ class Exhibits:
         await self._add(exhibit)
         return await self.of(person, id)
 
-    async def prove(self, proof: Proof) -> None:
-        """Adds a proof at once, by itself: a place, or what was seen in a call. Raises what `add` raises."""
-        exhibit = await self._log.prepare(
-            proof.by,
-            proof.pledge,
+    async def prove(self, proof: Proof, picture: Media | None, keep: Keep) -> None:
+        """Adds a proof at once, by itself: a place, or what was seen in a call (`picture`). `keep` writes the proof in
+        the same transaction: there is none outside the chain, whoever dies when. Raises what `add` and `keep` raise."""
+        exhibit = Exhibit(
+            id=new_id("e"),
+            pledge=proof.pledge,
+            by=proof.by,
+            kind=EvidenceKind.PHOTO if picture else EvidenceKind.LOCATION,
             task=proof.task,
-            media=[proof.media] if proof.media else (),
-            kind=EvidenceKind.PHOTO if proof.media else EvidenceKind.LOCATION,
+            media=(picture,) if picture else (),
+            digests=(proof.sha256,),
             facts={rules.PROOFS: proof.id},
-            digests=() if proof.media else (proof.sha256,),
         )
-        await self._add(exhibit)
+        await self._add(exhibit, keep)
 
-    async def _add(self, exhibit: Exhibit) -> None:
+    async def _add(self, exhibit: Exhibit, first: Keep | None = None) -> None:
         def rule(pledge: Pledge, now: datetime) -> Change:
             said = (exhibit.words, exhibit.media, exhibit.id, exhibit.kind)
             return rules.added(pledge, exhibit.by, exhibit.task, now, *said)
 
-        await self._changes.apply(exhibit.pledge, rule, self._log.keeping(exhibit))
+        keeping = self._log.keeping(exhibit)
+
+        async def also(tx: Tx, change: Change) -> Change:
+            if first is not None:
+                await first(tx)
+            return await keeping(tx, change)
+
+        await self._changes.apply(exhibit.pledge, rule, also)
 
 
 def _proofs(*rows: Evidence) -> list[str]:

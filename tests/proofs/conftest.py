@@ -19,6 +19,10 @@ provider = supervision.provider
 services = supervision.services
 
 
+#: the sign-in at which pictures are taken
+HERE = "se_here"
+
+
 class Booth(Stage):
     """Emma has promised something, Tom watches; Eve knows nobody."""
 
@@ -39,11 +43,11 @@ class Booth(Stage):
         return self.services.proofs
 
     async def ask(self, task: int = 1) -> str:
-        return str((await self.proofs.ask(self.emma, self.pledge, AskNonce(task))).nonce)
+        return str((await self.proofs.ask(self.emma, HERE, self.pledge, AskNonce(task))).nonce)
 
     async def take(self, picture: bytes | None = None, *, nonce: str = "", place: Place | None = None) -> ProofView:
         body = TakePhoto(nonce=nonce or await self.ask(), picture=picture or shot(), place=place)
-        view: ProofView = await self.proofs.photograph(self.emma, self.pledge, body)
+        view: ProofView = await self.proofs.photograph(self.emma, HERE, self.pledge, body)
         return view
 
     async def file(self, proof: ProofView, by: str = "") -> bytes:

@@ -16,6 +16,7 @@ from server.proofs.model import Place, TakePhoto
 from server.proofs.worker import drawing
 from server.supervision.model import EvidenceKind
 from server.supervision.views import AddEvidence, Report, Stamp
+from tests.proofs.conftest import HERE as SIGN_IN
 from tests.proofs.conftest import Booth
 from tests.proofs.scenes import jpeg, opened, scene, shot
 from tests.supervision.conftest import StageClock
@@ -79,9 +80,9 @@ async def test_without_a_nonce_of_ones_own_nothing_is_taken(booth: Booth) -> Non
     await refused(Code.NOT_LIVE, booth.take(nonce="nx_" + "0" * 20))
     nonce = await booth.ask()
     body = TakePhoto(nonce=nonce, picture=shot())
-    await refused(Code.NOT_LIVE, booth.proofs.photograph(booth.tom, booth.pledge, body))
+    await refused(Code.NOT_LIVE, booth.proofs.photograph(booth.tom, SIGN_IN, booth.pledge, body))
     other = (await booth.put(booth.emma, booth.tom)).id
-    await refused(Code.NOT_LIVE, booth.proofs.photograph(booth.emma, other, body))
+    await refused(Code.NOT_LIVE, booth.proofs.photograph(booth.emma, SIGN_IN, other, body))
 
 
 async def test_a_nonce_is_used_once_and_for_a_minute(booth: Booth, clock: StageClock) -> None:
@@ -141,6 +142,7 @@ async def test_where_it_was_taken_is_kept_only_with_consent(booth: Booth) -> Non
     assert not opened(sealed).getexif()
     assert b"Exif" not in sealed
     said = await booth.take(shot(9), place=HERE)
+    await booth.supervision.judging.report(booth.emma, booth.pledge, 1, Report(media=[said.media or ""]))
     assert (await booth.proofs.get(booth.tom, said.id)).place == HERE
     await booth.services.store.transact(lambda tx: booth.proofs.on_delete(tx, booth.emma))
     assert (await booth.proofs.get(booth.tom, said.id)).place is None
@@ -161,9 +163,9 @@ async def test_gallery_pictures_are_refused(booth: Booth) -> None:
 async def test_only_those_who_may_add_evidence_get_a_nonce(booth: Booth, clock: StageClock) -> None:
     from server.proofs.model import AskNonce
 
-    await refused(Code.NOT_FOUND, booth.proofs.ask(booth.eve, booth.pledge, AskNonce(1)))
-    await refused(Code.BAD_REQUEST, booth.proofs.ask(booth.emma, booth.pledge, AskNonce(99)))
-    assert (await booth.proofs.ask(booth.tom, booth.pledge, AskNonce())).until > 0
+    await refused(Code.NOT_FOUND, booth.proofs.ask(booth.eve, SIGN_IN, booth.pledge, AskNonce(1)))
+    await refused(Code.BAD_REQUEST, booth.proofs.ask(booth.emma, SIGN_IN, booth.pledge, AskNonce(99)))
+    assert (await booth.proofs.ask(booth.tom, SIGN_IN, booth.pledge, AskNonce())).until > 0
 
 
 async def test_nonces_of_yesterday_are_forgotten(booth: Booth, clock: StageClock) -> None:

@@ -17,7 +17,7 @@ from server.supervision.rules import grounds
 from tests.proofs.scenes import jpeg, opened, scene
 
 AT = datetime(2026, 11, 22, 11, tzinfo=UTC)
-NONCE = Nonce(id="nx_" + "0" * 20, person="p_1", pledge="g_1", task=1, at=AT, until=AT + rules.LIVES)
+NONCE = Nonce(id="nx_" + "0" * 20, person="p_1", session="s_1", pledge="g_1", task=1, at=AT, until=AT + rules.LIVES)
 
 
 def looks_of(picture: object) -> Looks:
@@ -25,24 +25,37 @@ def looks_of(picture: object) -> Looks:
     return Looks(looks.hash_of(grid), grid)
 
 
-@given(st.integers(-200, 200), st.sampled_from(["p_1", "p_2"]), st.sampled_from(["g_1", "g_2"]), st.booleans())
+@given(
+    st.integers(-200, 200),
+    st.sampled_from(["p_1", "p_2"]),
+    st.sampled_from(["s_1", "s_2"]),
+    st.sampled_from(["g_1", "g_2"]),
+    st.booleans(),
+)
 def test_a_nonce_is_for_one_person_one_pledge_one_picture_and_a_minute(
-    seconds: int, person: str, pledge: str, used: bool
+    seconds: int, person: str, session: str, pledge: str, used: bool
 ) -> None:
     nonce = Nonce(**{**{f: getattr(NONCE, f) for f in NONCE.__struct_fields__}, "proof": "pf_1" if used else None})
     good = (
         person == "p_1"
+        and session == "s_1"
         and pledge == "g_1"
         and not used
         and timedelta(seconds=seconds) <= rules.LIVES + rules.ON_ITS_WAY
     )
     at = AT + timedelta(seconds=seconds)
     if good:
-        assert rules.check_nonce(nonce, person, pledge, at) is nonce
+        assert rules.check_nonce(nonce, person, session, pledge, at) is nonce
         return
     with pytest.raises(VouchError) as fault:
-        rules.check_nonce(nonce, person, pledge, at)
+        rules.check_nonce(nonce, person, session, pledge, at)
     assert fault.value.code in (Code.NOT_LIVE, Code.NONCE_USED, Code.NONCE_STALE)
+
+
+def proof_of(*kept: Looks) -> Proof:
+    return Proof(
+        id="pf_1", kind=ProofKind.PHOTO, person="p_1", by="p_1", at=AT, nonce="", sha256="", source="", looks=kept
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -62,7 +75,9 @@ def test_the_same_picture_is_known_again_however_it_is_encoded(seed: int) -> Non
 def test_another_shot_is_another_picture(seed: int) -> None:
     first = looks_of(scene(seed, noise=1))
     assert not rules.same_picture(first, looks_of(scene(seed, shift=12, noise=2)))
-    assert not rules.shown_before(first, [looks_of(scene(seed + 10)), looks_of(scene(seed + 20))])
+    others = [proof_of(looks_of(scene(seed + 10))), proof_of(looks_of(scene(seed + 20)))]
+    assert not rules.shown_before(first, others)
+    assert rules.nearest(first, others) is None
 
 
 @given(st.binary(min_size=1024, max_size=1024), st.integers(0, 40))
@@ -91,10 +106,10 @@ def test_who_sees_a_proof() -> None:
     proof = Proof(
         id="pf_1", kind=ProofKind.PHOTO, person="p_1", by="p_2", at=AT, nonce="nx_1", sha256="", source="", pledge="g_1"
     )
-    assert rules.may_see(proof, "p_1", reads_pledge=False)
-    assert rules.may_see(proof, "p_2", reads_pledge=False)
-    assert rules.may_see(proof, "p_3", reads_pledge=True)
-    assert not rules.may_see(proof, "p_3", reads_pledge=False)
+    for reads, sent in ((False, False), (True, False), (False, True), (True, True)):
+        assert rules.may_see(proof, "p_1", reads_pledge=reads, sent=sent)
+        assert rules.may_see(proof, "p_2", reads_pledge=reads, sent=sent)
+        assert rules.may_see(proof, "p_3", reads_pledge=reads, sent=sent) == (reads and sent)
 
 
 # ── Grounds ─────────────────────────────────────────────────────────────────────────────────────────────────────────

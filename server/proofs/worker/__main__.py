@@ -1,6 +1,7 @@
-"""`python -m server.proofs.worker`: reads one order from standard input, answers it on standard output, ends.
+"""`python -m server.proofs.worker`: reads orders from standard input, answers them on standard output.
 
-What decodes people's files holds no key, and what holds the key decodes nothing: each order has a process of its own.
+What decodes people's files holds no key, and what holds the key decodes nothing. A process that has seen somebody's
+file ends with that order; one that seals (`seal`) goes on, until the server closes its input.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import resource
+import select
 import sys
 import threading
 from contextlib import suppress
@@ -16,20 +18,36 @@ import msgspec
 from PIL import Image
 
 from server.media.worker.thumbhash import blur
-from server.proofs.orders import MIB, Answer, Broken, Check, Checked, Order, Pixels, Read, Refused, Seal, Sealed, Why
+from server.proofs.orders import (
+    GRIDS,
+    MIB,
+    Answer,
+    Broken,
+    Check,
+    Checked,
+    Order,
+    Pixels,
+    Read,
+    Refused,
+    Seal,
+    Sealed,
+    Why,
+)
 from server.proofs.worker import drawing, looks, reading
 from server.proofs.worker.segments import BadPicture, Foreign
 
 _MEMORY = 1536 * MIB
+#: for each order
 _CPU_SECONDS = 30
 _MOST_FILES = 64
 _NICENESS = 10
 _QUALITY = 88
 _PREVIEW, _THUMB = 1280, 320
+SEALING = "seal"
 
 
 def bound() -> None:
-    """What happens beyond: MemoryError, SIGXCPU, EMFILE. It writes no file at all."""
+    """What happens beyond: MemoryError, EMFILE. It writes no file at all."""
     for what, most in (
         (resource.RLIMIT_AS, _MEMORY),
         (resource.RLIMIT_FSIZE, 0),
@@ -38,8 +56,14 @@ def bound() -> None:
     ):
         with suppress(ValueError):  # a stricter bound is there already, or (macOS) none of this kind can be set
             resource.setrlimit(what, (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS + 5))
     os.nice(_NICENESS)
+
+
+def bound_order() -> None:
+    """So much of the processor from now on; then SIGXCPU."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (round(used.ru_utime + used.ru_stime) + _CPU_SECONDS, hard))
 
 
 def carry_out(order: Order, data: bytes) -> tuple[Answer, tuple[bytes, ...]]:
@@ -54,9 +78,7 @@ def carry_out(order: Order, data: bytes) -> tuple[Answer, tuple[bytes, ...]]:
             case Seal():
                 return _sealed(order, data)
             case Check():
-                from server.proofs.worker import signing  # 0.2 s that reading need not wait for
-
-                return Checked(*signing.check(data, order.authorities)), ()
+                return _checked(order, data)
     except BadPicture:
         return Refused(Why.BAD_PICTURE), ()
     except Foreign:
@@ -71,13 +93,28 @@ def _sealed(order: Seal, data: bytes) -> tuple[Answer, tuple[bytes, ...]]:
     from server.proofs.worker import signing
 
     picture = Image.frombytes("RGB", (order.width, order.height), data)
-    grid = looks.greys(picture)
     whole = drawing.marked(picture, order.lines)
+    written = whole.crop((0, 0, *picture.size))
+    grids = [looks.greys(one) for one in (picture, written, whole)]
+    assert len(grids) == GRIDS
+    hashes = [looks.hash_of(grid) for grid in grids]
+    hashes += [looks.hash_of(looks.greys(looks.cut(picture, share))) for share in looks.CUTS]
     signed = signing.sign(_encoded(whole, "JPEG", _QUALITY), order.key, order.chain, order.at, order.facts)
     pieces = signed, _shrunk(whole, _PREVIEW), _shrunk(whole, _THUMB)
     first, second, third = map(len, pieces)
-    answer = Sealed(whole.width, whole.height, looks.hash_of(grid), blur(whole), (first, second, third))
-    return answer, (grid, *pieces)
+    answer = Sealed(whole.width, whole.height, tuple(hashes), blur(whole), (first, second, third))
+    return answer, (b"".join(grids), *pieces)
+
+
+def _checked(order: Check, data: bytes) -> tuple[Answer, tuple[bytes, ...]]:
+    from server.proofs.worker import signing  # 0.2 s that reading need not wait for
+
+    valid, proof = signing.check(data, order.authorities)
+    picture = None if valid else reading.glance(data)
+    if picture is None:
+        return Checked(valid, proof), ()
+    grid = looks.greys(picture)
+    return Checked(valid, proof, looks.hash_of(grid)), (grid,)
 
 
 def _shrunk(whole: Image.Image, side: int) -> bytes:
@@ -94,26 +131,38 @@ def _encoded(picture: Image.Image, kind: str, quality: int) -> bytes:
 
 def end_with_parent() -> None:
     """The server holds the other end of standard input: when that is gone, so is who wants the answer."""
-    while os.read(0, 1024):
-        pass
+    gone = select.poll()
+    gone.register(0, 0)  # an end of the line is told whatever one waits for, and nothing is read
+    gone.poll()
     os._exit(1)
 
 
+def get_ready() -> None:
+    """What takes time, before anybody waits: the libraries, and the font."""
+    from server.proofs.worker import signing  # noqa: F401
+
+    drawing.marked(Image.new("RGB", (320, 240)), ("守", "守", "守"))
+
+
 def main() -> None:
-    line = sys.stdin.buffer.readline()
-    if not line:
-        return
-    order = msgspec.json.decode(line, type=Order)
-    data = sys.stdin.buffer.read(order.length)
-    if len(data) != order.length:  # whoever sent it is gone
-        return
+    sealing = SEALING in sys.argv[1:]
     threading.Thread(target=end_with_parent, daemon=True).start()
     bound()
-    answer, following = carry_out(order, data)
-    sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-    for piece in following:
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
+    if sealing:
+        get_ready()
+    while line := sys.stdin.buffer.readline():
+        order = msgspec.json.decode(line, type=Order)
+        data = sys.stdin.buffer.read(order.length)
+        if len(data) != order.length:  # whoever sent it is gone
+            break
+        bound_order()
+        answer, following = carry_out(order, data)
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        for piece in following:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+        if not (sealing and isinstance(order, Seal)):
+            break
     os._exit(0)  # nothing of the libraries' own farewell is of use
 
 

@@ -12,6 +12,8 @@ from statistics import median
 from PIL import Image
 
 SIDE, LOWEST = 32, 8
+#: shares of its sides that are left of a picture whose edges somebody has cut off
+CUTS = (0.95, 0.9, 0.8)
 _COSINES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * SIDE)) for x in range(SIDE)] for u in range(LOWEST)]
 
 
@@ -27,3 +29,10 @@ def hash_of(grid: bytes) -> str:
     found = [sum(across[y][u] * _COSINES[v][y] for y in range(SIDE)) for v in range(LOWEST) for u in range(LOWEST)]
     middle = median(found[1:])
     return f"{sum((value > middle) << bit for bit, value in enumerate(found)):016x}"
+
+
+def cut(picture: Image.Image, share: float) -> Image.Image:
+    """Its middle."""
+    width, height = picture.size
+    left, top = round(width * (1 - share) / 2), round(height * (1 - share) / 2)
+    return picture.crop((left, top, width - left, height - top))

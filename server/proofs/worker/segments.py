@@ -12,6 +12,8 @@ import msgspec
 SIDE_LEAST, SIDE_MOST = 160, 4096
 PIXELS_MOST = 16_000_000
 _SEGMENTS_MOST = 200
+#: A progressive picture has about ten; each costs a pass over all its pixels, and a browser's camera writes one.
+_SCANS_MOST = 20
 #: frames that every decoder reads: baseline, extended, progressive
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _TABLES = frozenset({0xC4, 0xDB, 0xDD})
@@ -38,20 +40,22 @@ def read(data: bytes) -> Frame:
     """Raises BadPicture, Foreign."""
     if data[:2] != b"\xff\xd8":
         raise BadPicture("no JPEG")
-    at, size, exif, scanned = 2, None, False, False
+    at, size, exif, scans = 2, None, False, 0
     for _ in range(_SEGMENTS_MOST):
         marker, at = _marker(data, at)
         if marker == _END:
             if at != len(data):
                 raise BadPicture("something follows its end")
-            if size is None or not scanned:
+            if size is None or not scans:
                 raise BadPicture("no picture in it")
             return Frame(*size, exif)
         body, at = _body(data, at)
         if marker in _FRAMES and size is None:
             size = _size(body)
         elif marker == _SCAN and size is not None:
-            at, scanned = _after_scan(data, at), True
+            at, scans = _after_scan(data, at), scans + 1
+            if scans > _SCANS_MOST:
+                raise BadPicture("too many scans")
         elif 0xE0 <= marker <= 0xEF:
             exif = _application(marker, body) or exif
         elif marker not in _TABLES:

@@ -20,9 +20,12 @@ from server.calls.worker.sdp import Media
 from server.calls.worker.source import Connection, Loop, Source
 from server.calls.worker.sync import Offset
 
-#: Seconds between two looks at what came, and looks between two receiver reports.
+#: Seconds between two looks at what came. A packet brings them about; without one, a timer does that much later.
 TICK_SECONDS = 0.05
-_TICKS_OF_A_REPORT = 20
+_LATER_SECONDS = 0.01
+#: Seconds between two receiver reports; a timer may be early by so much.
+_REPORT_SECONDS = 1.0
+_EARLY_SECONDS = 0.001
 #: SSRCs of one track, media and retransmissions, ever.
 _MOST_SSRCS = 16
 
@@ -62,7 +65,10 @@ class Publisher:
         self._retired: set[int] = set()
         self._arrivals = Arrivals()
         self._arrivals_media = 0
-        self._ticks = 0
+        self._heard = self._ticked = float("-inf")  # the last packet, the last look
+        self._due = float("-inf")  # the first packet from then on brings the next look about
+        self._quiet = True  # nothing is to be looked for
+        self._report_at = float("-inf")
         self._mid_ids: set[int] = set()
         self._number_ids: set[int] = set()
         for media in peer.media:
@@ -116,13 +122,14 @@ class Publisher:
         if header is None or self._closed:
             return
         sequence, timestamp, ssrc, payload_type, marker, start, stop, at, end = header
-        if self._timer is None:
-            self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         if self._number_id and start < stop:
             number = extension(packet, start, stop, self._number_id)
             if number is not None and len(number) == 2:
                 self._arrivals.add(number[0] << 8 | number[1], now)
                 self._arrivals_media = ssrc
+        self._heard = now
+        if now >= self._due:
+            self._awake(now) if self._quiet else self._tick()
         track = self._by_ssrc.get(ssrc)
         if track is None or payload_type != track.media.codec.payload_type:
             repeat = self._repeats.get(ssrc)
@@ -231,23 +238,45 @@ class Publisher:
         if ssrc is not None and not self._closed:
             self._peer.send_rtcp(rtcp.picture_loss(self._peer.ssrc, ssrc))
 
+    def _awake(self, now: float) -> None:
+        """The first packet, or the first one after a silence."""
+        self._quiet = False
+        self._due = now + TICK_SECONDS
+        if self._report_at < now:
+            self._report_at = now + _REPORT_SECONDS
+        self._later(TICK_SECONDS + _LATER_SECONDS)
+
     def _tick(self) -> None:
-        """Every 50 ms from the first packet to the end."""
+        """Every 50 ms, by the packets that come then: waking up for it would cost more than all that is done here."""
         if self._closed:
             return
         now = self._loop.time()
-        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         peer = self._peer
         for packet in self._arrivals.feedback(peer.ssrc, self._arrivals_media):
             peer.send_rtcp(packet)
         round_trip = peer.round_trip or 0.0
+        waits = False
         for line in self._lines.values():
             missing = line.missing.again(now, round_trip)
             if missing and line.ssrc is not None:
                 peer.send_rtcp(rtcp.generic_nack(peer.ssrc, line.ssrc, missing))
-        self._ticks += 1
-        if self._ticks % _TICKS_OF_A_REPORT == 0:
+            waits = waits or line.missing.waits
+        if now >= self._report_at - _EARLY_SECONDS:
+            self._report_at = now + _REPORT_SECONDS
             self._report(now)
+        self._quiet = not waits and self._heard <= self._ticked
+        self._ticked = now
+        if self._quiet:
+            self._due = float("-inf")
+            self._later(self._report_at - now)
+        else:
+            self._due = now + TICK_SECONDS
+            self._later(TICK_SECONDS + _LATER_SECONDS)
+
+    def _later(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._tick)
 
     def _report(self, now: float) -> None:
         blocks = []

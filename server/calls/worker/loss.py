@@ -58,6 +58,11 @@ class Missing:
                 wanted.append(number & 0xFFFF)
         return wanted
 
+    @property
+    def waits(self) -> bool:
+        """Something was asked for and has not come, nor been given up."""
+        return bool(self._missing)
+
     def clear(self) -> None:
         self._top = -1
         self._missing.clear()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -172,11 +174,38 @@ def test_the_line_is_told_about_every_50_ms() -> None:
     for number in range(40):
         stage.rtp(11, 96, number, wide=(65_530 + number) & 0xFFFF)
         stage.clock.advance(0.01)
+    stage.clock.advance(0.01)
     told = [part for part in stage.peer.parts(rtcp.RTPFB) if part.count == rtcp.TRANSPORT_CC]
     assert len(told) == 8
     counted = [struct.unpack_from("!H", part.body, 10)[0] for part in told]
     assert sum(counted) == 40
     assert all(part.body[:4] == struct.pack("!I", stage.peer.ssrc) for part in told)
+
+
+def test_nobody_wakes_up_to_look_while_packets_come_nor_when_none_do() -> None:
+    stage = Stage()
+    woken: list[float] = []
+    call_later = stage.clock.call_later
+
+    def counted(delay: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:
+        return call_later(delay, lambda: (woken.append(stage.clock.now), callback()))
+
+    stage.clock.call_later = counted  # type: ignore[method-assign]
+    for number in range(500):
+        stage.rtp(11, 96, number, wide=number)
+        stage.clock.advance(0.01)
+    assert woken == []
+    stage.clock.advance(0.06)  # what came last is told of
+    told = [part for part in stage.peer.parts(rtcp.RTPFB) if part.count == rtcp.TRANSPORT_CC]
+    assert sum(struct.unpack_from("!H", part.body, 10)[0] for part in told) == 500
+    stage.clock.advance(10)
+    assert len(woken) <= 13, "one for what came last, one to see that nothing comes, and one for each report"
+    assert len(stage.peer.parts(rtcp.RR)) in (14, 15)
+    woken.clear()
+    stage.rtp(11, 96, 500, wide=500)  # and it goes on
+    stage.clock.advance(0.06)
+    assert stage.peer.parts(rtcp.RTPFB)[-1].count == rtcp.TRANSPORT_CC
+    assert len(woken) == 1
 
 
 def test_receiver_reports_say_what_was_lost() -> None:

@@ -93,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     money_factor: float = 1.0
     #: processes that carry the media of calls; 0: one per processor
     calls_workers: int = 0
+    #: whether one more of them is kept ready, which takes over when one dies
+    calls_spare: bool = True
     #: UDP port of the first of them, the others take those after it; 0: free ones
     calls_udp_port: int = 0
     #: addresses that people are told to send media to, such as the public one; empty: those of this machine
@@ -327,6 +329,7 @@ VARIABLES: dict[str, Callable[[str], Any]] = {
     "sandbox_url": _base,
     "sandbox_public_url": _base,
     "calls_workers": _workers,
+    "calls_spare": _flag,
     "calls_udp_port": _port,
     "calls_addresses": _addresses,
     "calls_stun": _ice("stun", "stuns"),

@@ -1,7 +1,7 @@
 """The media plane as the hub sees it: calls are opened, connections answered, pictures and recordings asked for.
 
 The media themselves are in worker processes (`server.calls.worker`), a call on one of them for all its time. Workers
-are started when the first call needs them, and anew when they die; then `on_lost` names the calls that were on it:
+are started when calls need them, one ahead, and anew when they die; then `on_lost` names the calls that were on it:
 whoever keeps the calls opens them once more, and their people connect anew. Nothing here ever waits on the loop.
 """
 
@@ -52,11 +52,12 @@ class Plane:
             logs=settings.data_dir / "logs",
             on_news=lambda news: self.on_news(news),
             on_death=self._died,
+            spare=settings.calls_spare,
         )
         self._pins: dict[str, Seat] = {}
 
     async def start(self) -> None:
-        """Starts no process yet: `warm` does, or the first call."""
+        """Waits for no process: the spare is started some seconds later, others by calls."""
         self._pool.start()
 
     async def warm(self) -> None:

@@ -90,7 +90,15 @@ class Process:
             except OSError as error:
                 ours.close()
                 raise PlaneError("unavailable", f"{self.name} cannot be started: {error.strerror}") from None
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+            except asyncio.CancelledError:
+                ours.close()
+                raise
+        try:
+            reader, self._writer = await asyncio.open_connection(sock=ours)
+        except asyncio.CancelledError:
+            ours.close()
+            await self.stop()
+            raise
         self._reading = asyncio.create_task(self._read(reader))
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -215,8 +223,14 @@ class Process:
     async def stop(self) -> None:
         """Ends the worker: it is asked by the end of its socket, and killed when it does not follow."""
         self._stopping = True
-        if self._process is None or self._reading is None:
+        if self._process is None:
             return
+        if self._reading is None:
+            self.kill()
+            await self._process.wait()
+            return
+        if self._ready is not None and not self._ready.done():
+            self.kill()  # it does not listen yet, and has nothing to finish
         if self._writer is not None and self._process.returncode is None:
             with suppress(OSError):
                 self._writer.write_eof()

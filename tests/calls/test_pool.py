@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,18 @@ from typing import Any
 import pytest
 
 from server.calls import wire
-from server.calls.pool import Pool
+from server.calls.pool import Pool, Seat
 from server.calls.process import PlaneError, Process
 from server.settings import ROOT
 from tests.conftest import Run, eventually
 
 
 class Yard:
-    """A pool and what it has said."""
+    """A pool and what it has said. Its spare does not wait before it is started."""
 
-    def __init__(self, logs: Path, most: int = 2, *, port: int = 0, look: float = 0.1, hung: float = 15.0) -> None:
+    def __init__(
+        self, logs: Path, most: int = 2, *, port: int = 0, look: float = 0.1, hung: float = 15.0, spare: bool = False
+    ) -> None:
         self.news: list[wire.News] = []
         self.lost: list[frozenset[str]] = []
         self.pool = Pool(
@@ -37,7 +39,13 @@ class Yard:
             on_death=self.lost.append,
             look_seconds=look,
             hung_seconds=hung,
+            spare=spare,
+            spare_after=0.0,
+            breath=0.0,
         )
+
+    async def begin(self) -> None:
+        self.pool.start()
 
 
 @pytest.fixture
@@ -78,10 +86,12 @@ async def test_the_least_loaded_is_taken(yard: Yard) -> None:
     assert len(yard.pool.pids) == 2
 
 
-async def test_many_at_once_wait_for_one_start(yard: Yard) -> None:
+async def test_many_at_once_wait_for_one_start(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, 1)
     seats = await asyncio.gather(*(yard.pool.take() for _ in range(5)))
     assert len(set(map(id, seats))) == 1
     assert len(yard.pool.pids) == 1
+    await yard.pool.stop()
 
 
 async def test_who_gives_up_waiting_ends_no_start(yard: Yard) -> None:
@@ -143,6 +153,116 @@ async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         assert "calls-0.log" in caught.value.text
     assert (await yard.pool.take()).port == port, "it is tried again"
     await yard.pool.stop()
+
+
+# ── The spare ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def spared(tmp_path: Path, run: Run[Any]) -> Iterator[Yard]:
+    """One worker may have calls, and there is a spare one."""
+    made = Yard(tmp_path / "logs", 1, spare=True)
+    run(made.begin())
+    yield made
+    run(made.pool.stop())
+
+
+async def test_the_spare_is_ready_before_it_is_needed_and_start_waits_for_nothing(spared: Yard) -> None:
+    assert not spared.pool.pids
+    await eventually(lambda: len(spared.pool.pids) == 1)
+    (pid,) = spared.pool.pids
+    seat = await at_once(spared.pool.take())
+    assert seat.pid == pid
+    seat.calls.add("cl_1")
+    await eventually(lambda: len(spared.pool.pids) == 2)
+    assert await at_once(spared.pool.take()) is seat, "the spare is nobody's before it is needed"
+
+
+async def test_the_spare_takes_over_at_once_and_another_one_is_started(spared: Yard) -> None:
+    seat = await spared.pool.take()
+    seat.calls.add("cl_1")
+    await eventually(lambda: len(spared.pool.pids) == 2)
+    (spare,) = {pid for pid in spared.pool.pids if pid != seat.pid}
+    assert seat.pid is not None
+    os.kill(seat.pid, signal.SIGKILL)
+    await eventually(lambda: spared.lost == [frozenset({"cl_1"})])
+    other = await at_once(spared.pool.take())
+    assert other.pid == spare
+    other.calls.add("cl_1")
+    await eventually(lambda: len(spared.pool.pids) == 2)
+
+
+async def test_without_any_free_one_those_with_calls_take_more_at_once(tmp_path: Path) -> None:
+    yard = Yard(tmp_path, 2, spare=True)
+    seats = []
+    for call in ("cl_1", "cl_2"):
+        seats.append(await yard.pool.take())
+        seats[-1].calls.add(call)
+    assert seats[0] is seats[1], "nothing keeps a spare yet: it is quicker to share"
+    await yard.pool.stop()
+
+
+async def test_what_comes_together_is_spread(tmp_path: Path) -> None:
+    """As after a start of the server, when all its calls come back."""
+    yard = Yard(tmp_path, 2)
+    seats = await asyncio.gather(*(yard.pool.take() for _ in range(4)))
+    assert [seat.index for seat in seats] == [0, 1, 0, 1]
+    await yard.pool.stop()
+
+
+async def test_one_that_dies_again_and_again_is_started_ever_later(spared: Yard) -> None:
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await real(0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.calls.pool.asyncio.sleep", sleep)
+        for _ in range(4):
+            await eventually(lambda: len(spared.pool.pids) == 1)
+            (pid,) = spared.pool.pids
+            os.kill(pid, signal.SIGKILL)
+            await eventually(lambda pid=pid: pid not in spared.pool.pids)  # type: ignore[misc]
+        await eventually(lambda: len(spared.pool.pids) == 1)
+    waited = [pause for pause in pauses if pause >= 0.25]
+    assert waited[:4] == [0.25, 0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_the_end_does_not_wait_for_a_start_and_leaves_nothing(tmp_path: Path, turns: int) -> None:
+    """Wherever it finds the start, so many turns of the loop after there is a process."""
+    yard = Yard(tmp_path)
+    spawned: list[asyncio.subprocess.Process] = []
+    ends: list[asyncio.Future[None]] = []
+    real = Process._spawn
+
+    def end(turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(end, turns - 1)
+        else:
+            ends.append(asyncio.ensure_future(yard.pool.stop()))
+
+    async def spawn(process: Process, descriptor: int) -> asyncio.subprocess.Process:
+        spawned.append(await real(process, descriptor))
+        end(turns)
+        return spawned[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Process, "_spawn", spawn)
+        with pytest.raises(PlaneError, match="stopping"):
+            await yard.pool.take()
+    await asyncio.gather(*ends)
+    assert [process.returncode for process in spawned] == [-signal.SIGKILL]
+
+
+async def at_once(taking: Coroutine[Any, Any, Seat]) -> Seat:
+    """What a coroutine answers without ever waiting."""
+    with pytest.raises(StopIteration) as answered:
+        taking.send(None)
+    seat: Seat = answered.value.value
+    return seat
 
 
 def two_free_ports() -> int:

@@ -35,9 +35,10 @@ def test_lists_are_separated_by_commas() -> None:
 
 
 def test_calls_can_be_told_where_their_media_come_in() -> None:
-    environ = {"VOUCH_CALLS_WORKERS": "4", "VOUCH_CALLS_UDP_PORT": "50000"}
+    assert Settings().calls_spare
+    environ = {"VOUCH_CALLS_WORKERS": "4", "VOUCH_CALLS_SPARE": "0", "VOUCH_CALLS_UDP_PORT": "50000"}
     settings = load({"calls_addresses": "203.0.113.7, 2001:DB8::0:7"}, environ)
-    assert (settings.calls_workers, settings.calls_udp_port) == (4, 50000)
+    assert (settings.calls_workers, settings.calls_spare, settings.calls_udp_port) == (4, False, 50000)
     assert settings.calls_addresses == ("203.0.113.7", "2001:db8::7")
 
 

@@ -43,7 +43,7 @@ class Viewer:
         self._rate = 0.0
         self._left = _MOST_READ
         self._ticks = 0
-        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._timer = self._loop.call_later(_until_next(self._loop.time()), self._tick)
         peer.on_rtcp = self.take_rtcp
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Viewer:
     # -- from time to time
 
     def _tick(self) -> None:
-        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._timer = self._loop.call_later(_until_next(self._loop.time()), self._tick)
         self._left = _MOST_READ
         self._ticks += 1
         if self._peer.up:
@@ -159,3 +159,9 @@ class Viewer:
             reports.append(rtcp.sender_report(info) + rtcp.description(info.ssrc, sender.live.cname))
         for start in range(0, len(reports), _MOST_REPORTS):
             self._peer.send_rtcp(b"".join(reports[start : start + _MOST_REPORTS]))
+
+
+def _until_next(now: float) -> float:
+    """Seconds to the next tick: all viewers of a worker have it at once, since waking up costs more than it does."""
+    left = TICK_SECONDS - now % TICK_SECONDS
+    return left if left > TICK_SECONDS / 2 else left + TICK_SECONDS  # a timer may be early by a little

@@ -188,7 +188,11 @@ def test_nobody_wakes_up_to_look_while_packets_come_nor_when_none_do() -> None:
     call_later = stage.clock.call_later
 
     def counted(delay: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:
-        return call_later(delay, lambda: (woken.append(stage.clock.now), callback()))
+        def wake() -> None:
+            woken.append(stage.clock.now)
+            callback()
+
+        return call_later(delay, wake)
 
     stage.clock.call_later = counted  # type: ignore[method-assign]
     for number in range(500):

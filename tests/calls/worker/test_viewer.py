@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -241,6 +243,23 @@ def test_idle_lines_report_nothing() -> None:
     assert len(seat.peer.parts(rtcp.SR)) == 1
     seat.clock.advance(10)
     assert len(seat.peer.parts(rtcp.SR)) <= 3
+
+
+def test_all_viewers_look_at_the_same_moments_and_once() -> None:
+    clock = Clock()
+    moments: set[float] = set()
+    call_later = clock.call_later
+
+    def noted(delay: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:
+        moments.add(round(clock.now + delay, 6))
+        return call_later(delay - 1e-9, callback)  # loops are early by so much
+
+    clock.call_later = noted  # type: ignore[method-assign]
+    for _ in range(20):
+        Viewer(Peer(line(0, VP8)), clock)
+        clock.advance(0.037)
+    clock.advance(5 - 20 * 0.037)
+    assert len(moments) <= 11
 
 
 def test_after_the_end_nothing_is_said() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.doctor import backends, installation, machine, media, payments
+from server.doctor import backends, installation, machine, media, payments, pictures
 from server.doctor.findings import Finding, Verdict, ok, problem
 from server.embedded import databases
 from server.errors import StartupError
@@ -41,7 +41,8 @@ async def examine(settings: Settings, connections: int) -> list[Finding]:
         installation.port(settings),
     ]
     secrets, keys = installation.secrets(settings)
-    found += [secrets, *installation.certificate(settings, keys), *await payments.examine(settings, keys)]
+    found += [secrets, *installation.certificate(settings, keys), *await pictures.proofs(keys)]
+    found += await payments.examine(settings, keys)
     if settings.mongodb_uri and settings.redis_url:
         found += await backends.database(settings.mongodb_uri, settings.database, keys)
         return [*found, *await backends.redis(settings.redis_url)]

@@ -18,6 +18,7 @@ import server.media.metrics
 import server.money.metrics
 import server.notifications.metrics
 import server.payments.metrics
+import server.proofs.metrics
 import server.realtime.metrics
 import server.supervision.metrics  # noqa: F401 - registers what it counts
 from scripts.hub_process import HubProcess

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.browser.caller import Caller
+from tests.browser.caller_films import Look, flags
 from tests.browser.hub import CLIENT, Hub, chromium
 from tests.browser.person import Person
 from tests.payments.sandbox_process import SandboxClient
@@ -29,6 +31,7 @@ FLAGS = [
 ]
 
 People = Callable[..., Person]
+Callers = Callable[..., Caller]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,6 +73,41 @@ def people(hub: Hub, chrome: Browser) -> Iterator[People]:
     complaints = {person.name: person.complaints for person in made if person.complaints}
     for person in made:
         person.context.close()
+    assert complaints == {}
+
+
+@pytest.fixture(scope="module")
+def faces(chrome: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Look], Browser]]:
+    """A Chromium for each look: contexts of one share its camera."""
+    films = tmp_path_factory.mktemp("films")
+    browsers: dict[Look, Browser] = {}
+
+    def of(look: Look) -> Browser:
+        if look not in browsers:
+            args = FLAGS + flags(look, films)
+            browsers[look] = chrome.browser_type.launch(executable_path=chromium(), args=args)
+        return browsers[look]
+
+    yield of
+    for browser in browsers.values():
+        browser.close()
+
+
+@pytest.fixture
+def callers(hub: Hub, chrome: Browser, faces: Callable[[Look], Browser]) -> Iterator[Callers]:
+    """`callers("Ada", RED)` registers somebody who looks and sounds like that. As `people`, no page may complain."""
+    made: list[Caller] = []
+
+    def make(name: str, look: Look | None = None, *, server: Hub = hub, **options: Any) -> Caller:
+        caller = Caller(faces(look) if look else chrome, server.url, name, look, **options)
+        made.append(caller)
+        caller.register()
+        return caller
+
+    yield make
+    complaints = {caller.name: caller.complaints for caller in made if caller.complaints}
+    for caller in made:
+        caller.context.close()
     assert complaints == {}
 
 

@@ -48,7 +48,7 @@ const only = (transceiver, kind) => {
 window.peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' })
 const shown = document.createElement('video')
 Object.assign(shown, { muted: true, autoplay: true, srcObject: new MediaStream() })
-document.body.append(shown)
+// in no document: nothing is painted
 peer.ontrack = ({ track }) => shown.srcObject.addTrack(track)
 window.publish = async (width, height, fps, most) => {
     const video = { width, height, frameRate: fps }

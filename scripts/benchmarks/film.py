@@ -56,7 +56,7 @@ def pictures() -> tuple[bytes, ...]:
     assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     context.time_base, context.framerate, context.bit_rate = Fraction(1, FPS), Fraction(FPS), _BITRATE
-    context.gop_size = 10_000
+    context.gop_size, context.thread_count = 10_000, 1
     context.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "maxrate": str(_BITRATE)}
     made: list[bytes] = []
     for number, frame in enumerate(islice(cycle(scenes()), FPS * _SECONDS)):

@@ -7,9 +7,9 @@ takes its connections with it, and the call's epoch is raised so that everybody 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -54,7 +54,8 @@ class MediaHere:
         self._changes = changes
         self._recordings = recordings
         self._links: dict[str, dict[str, Link]] = {}
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        #: there as long as somebody holds or awaits them
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._background = Background()
         near.plane.on_news = self._news
         near.plane.on_lost = self._lost
@@ -79,7 +80,7 @@ class MediaHere:
         may have been put out."""
         call = await self._held(id, person, session, epoch)
         connection = new_id("cx")
-        async with self._turns[f"{id}|{person}|{direction}"]:
+        async with self._turn(f"{id}|{person}|{direction}"):
             try:
                 await self._plane.open(id)
                 links = self._links.setdefault(id, {})
@@ -96,6 +97,9 @@ class MediaHere:
             await self.reconcile(id)
             raise
         return connection, answer
+
+    def _turn(self, of: str) -> asyncio.Lock:
+        return self._turns.setdefault(of, asyncio.Lock())
 
     async def _held(self, id: str, person: str, session: str, epoch: int | None) -> Call:
         """The call, in which this sign-in has a seat and whose media are here. Raises `conflict`, `stale`."""
@@ -147,14 +151,19 @@ class MediaHere:
     # ── What follows from the call ──────────────────────────────────────────────────────────────────────────────────
 
     async def reconcile(self, id: str) -> None:
-        """Closes what nobody has a right to any more, and begins or ends the recording."""
-        call = await self._repo.get(id)
+        """Closes what nobody has a right to any more, and begins or ends the recording.
+
+        One after the other: whoever acts on the call as it was before must not undo what was done on its present state,
+        such as the end of a recording.
+        """
+        async with self._turn(id):
+            await self._reconcile(id, await self._repo.get(id))
+
+    async def _reconcile(self, id: str, call: Call | None) -> None:
         if call is None or call.over or call.place != self._near.node:
             await self._recordings.follow(id, None)
             if self._links.pop(id, None) is not None:
                 await self._plane.close(id)
-            for turn in [turn for turn in self._turns if turn.startswith(f"{id}|")]:
-                del self._turns[turn]
             self._count()
             return
         holders = {(seat.person, seat.session) for seat in call.inside}
@@ -190,9 +199,9 @@ class MediaHere:
     async def _anew(self, id: str) -> None:
         """Everybody is told to set their media up once more."""
         metrics.MOVED.inc()
-        await self._recordings.lost(id)
         node = self._near.node
         await self._changes.apply(id, lambda call, now: seats.placed(call, node) if call.place == node else call)
+        await self._recordings.lost(id)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         async def quietly() -> None:

@@ -21,14 +21,15 @@ from server.calls.changes import Changes
 from server.calls.model import Call, KeptFile, KeptRecording, RecordingState
 from server.calls.neighbours import Neighbours
 from server.calls.process import PlaneError
-from server.calls.repo import RecordingsRepo
+from server.calls.repo import SOME, RecordingsRepo
 from server.calls.rules import recording as rules
 from server.calls.viewing import Listing
 from server.calls.views import RecordedFile, RecordingList, RecordingView
 from server.clock import to_ms
 from server.errors import Code, VouchError
 from server.principals import Principal
-from server.store import Store, Tx
+from server.realtime.background import Background
+from server.store import Store, StoreError, Tx
 from server.store.blobs import Bucket
 
 #: Seconds for which the worker writes without being told to go on, and how often it is told.
@@ -66,11 +67,16 @@ class Recordings:
         self._bucket = bucket(near.store)
         #: call → the recording that this node's worker writes, and when it was told last (monotonic seconds)
         self._running: dict[str, tuple[str, float]] = {}
+        #: those that have been stopped and are on their way into the database
         self._finishing: set[str] = set()
+        self._background = Background()
 
     async def start(self) -> None:
         await self._repo.ensure_indexes()
         await self._bucket.ensure_indexes()
+
+    async def stop(self) -> None:
+        await self._background.stop()
 
     # ── What people ask ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,38 +148,48 @@ class Recordings:
             return
         people = tuple(seat.person for seat in call.inside)
         directory = self._near.directory / wanted
-        if running != wanted:
-            await asyncio.to_thread(directory.mkdir, 0o700, True, True)
-            await self._repo.insert(
-                KeptRecording(
-                    id=wanted,
-                    call=id,
-                    by=call.recording.by,
-                    people=people,
-                    node=self._near.node,
-                    began=self._near.clock.now(),
-                )
-            )
         self._running[id] = (wanted, time.monotonic())
         try:
+            if running != wanted:
+                await self._begin(id, call, people)
+                await asyncio.to_thread(directory.mkdir, 0o700, True, True)
             await self._near.plane.record(id, wanted, people, directory, lease=LEASE, max_bytes=MOST_BYTES)
         except PlaneError as fault:
             log.error("not recorded", call=id, code=fault.code, text=fault.text)
             await self.ended(id, wanted, "failed")
+        except (OSError, StoreError):
+            self._running.pop(id, None)  # it is begun by the next round
+            raise
+
+    async def _begin(self, id: str, call: Call, people: tuple[str, ...]) -> None:
+        await self._repo.insert(
+            KeptRecording(
+                id=call.recording.id,
+                call=id,
+                by=call.recording.by,
+                people=people,
+                node=self._near.node,
+                began=self._near.clock.now(),
+            )
+        )
 
     async def _stop(self, id: str, recording: str) -> None:
-        self._running.pop(id, None)
+        mine = self._claim(id, recording)
         try:
             await self._near.plane.stop_recording(id, recording)
         except PlaneError as fault:  # its worker has died: what was written is there
             log.warning("a recording was not stopped by its worker", call=id, code=fault.code)
-        await self.finish(recording, "stopped")
+        if mine:
+            self._keep(recording, "stopped")
 
     async def ended(self, id: str, recording: str, reason: str) -> None:
         """It ended by itself: everybody is told that it is off."""
-        self._running.pop(id, None)
-        await self._changes.apply(id, lambda call, now: rules.ended(call, recording, now))
-        await self.finish(recording, reason)
+        mine = self._claim(id, recording)
+        try:
+            await self._changes.apply(id, lambda call, now: rules.ended(call, recording, now))
+        finally:
+            if mine:
+                self._keep(recording, reason)
 
     async def lost(self, id: str) -> None:
         """The worker that wrote it has died."""
@@ -181,13 +197,35 @@ class Recordings:
         if running:
             await self.ended(id, running, "failed")
 
+    def _claim(self, id: str, recording: str) -> bool:
+        """It is not written any more. Whether nobody else takes it into the database."""
+        self._running.pop(id, None)
+        mine = recording not in self._finishing
+        self._finishing.add(recording)
+        return mine
+
+    def _keep(self, id: str, ending: str) -> None:
+        """Nobody waits for that: it may be gigabytes, while people wait for what follows from a call."""
+
+        async def keep() -> None:
+            try:
+                await self._take(id, ending)
+            except (OSError, StoreError) as fault:
+                log.warning("a recording is kept later", recording=id, fault=type(fault).__name__)
+
+        self._background.spawn(keep(), "a recording")
+
     async def finish(self, id: str, ending: str) -> None:
         """Takes what was written into the database. Twice is once."""
-        found = await self._repo.get(id)
-        if found is None or found.ended is not None or id in self._finishing:
-            return
-        self._finishing.add(id)
+        if id not in self._finishing:
+            self._finishing.add(id)
+            await self._take(id, ending)
+
+    async def _take(self, id: str, ending: str) -> None:
         try:
+            found = await self._repo.get(id)
+            if found is None or found.ended is not None:
+                return
             directory = self._near.directory / id
             files: list[KeptFile] = []
             for path in await asyncio.to_thread(_written, directory):
@@ -214,8 +252,17 @@ class Recordings:
                 continue
             here = await asyncio.to_thread((self._near.directory / one.id).exists)
             old = self._near.clock.now() - one.began > _FORGOTTEN
-            if (here and one.node != self._near.node) or old:
+            if here or one.node == self._near.node or old:
                 await self.finish(one.id, "failed")
+        await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Files that are in the database, or were deleted, do not stay on a disk: their node has died over them."""
+        for name in await asyncio.to_thread(_directories, self._near.directory):
+            found = await self._repo.get(name)
+            busy = {recording for recording, _ in self._running.values()} | self._finishing
+            if name not in busy and (found is None or found.ended is not None):
+                await asyncio.to_thread(shutil.rmtree, self._near.directory / name, True)
 
 
 def bucket(store: Store) -> Bucket:
@@ -227,6 +274,11 @@ def _written(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return sorted(path for path in directory.iterdir() if path.is_file() and path.stat().st_size)
+
+
+def _directories(parent: Path) -> list[str]:
+    """Those of recordings."""
+    return sorted(path.name for path in parent.glob("cr_*") if path.is_dir())[:SOME]
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

@@ -50,6 +50,7 @@ class Calls:
     async def stop(self) -> None:
         await self.keeper.stop()
         await self.media.stop()
+        await self.recordings.stop()
         await self._near.plane.stop()
 
     # ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -202,7 +202,8 @@ class RecordedFile(msgspec.Struct, frozen=True):
 
 class RecordingView(msgspec.Struct, frozen=True, kw_only=True):
     """A recording of a call. Each of its `people` may look at it, and delete it. `ended` is null while it goes on;
-    `reason` is then how it ended: `stopped`, `withdrawn`, `over` (the call was), `full`, or `failed`."""
+    `reason` is then how it ended: `stopped` (the call was over, or somebody in it did not agree any more, or not yet),
+    `full`, `lease` (nobody renewed it), or `failed`."""
 
     id: RecordingId
     call: CallId

@@ -144,9 +144,10 @@ class Switchboard(World):
 
     async def settle(self) -> None:
         """Returns when what follows from the last change is done."""
-        while self.calls.keeper._background._tasks or self.calls.media._background._tasks:
-            await self.calls.keeper._background.stop(5)
-            await self.calls.media._background.stop(5)
+        works = [part._background for part in (self.calls.keeper, self.calls.media, self.calls.recordings)]
+        while any(work._tasks for work in works):
+            for work in works:
+                await work.stop(5)
 
 
 async def _all(sessions: Collection[str]) -> set[str]:

@@ -90,8 +90,10 @@ class Exchange(World):
         return f"/recordings/{recording}"
 
     async def settle(self) -> None:
-        while self.services.calls.keeper._background._tasks:
-            await self.services.calls.keeper._background.stop(5)
+        works = [part._background for part in (self.services.calls.keeper, self.services.calls.recordings)]
+        while any(work._tasks for work in works):
+            for work in works:
+                await work.stop(5)
 
     # ── What makes things fail ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from server.calls.model import SEATS_MOST, Call, Ending, Seat, SeatState
+from server.calls.model import SEATS_MOST, Call, Ending, Recording, RecordingState, Seat, SeatState
 from server.calls.rules.course import emptied, over, settled, turned, with_seat
 from server.errors import Code, VouchError
 
@@ -205,8 +205,14 @@ def seated(call: Call, me: str, session: str) -> Seat:
 
 
 def placed(call: Call, node: str) -> Call:
-    """The media are at another node from now on, and are set up anew."""
-    return call if call.over else turned(call, place=node, epoch=call.epoch + 1)
+    """The media are set up anew, at this node. What was being recorded has ended with the old ones."""
+    if call.over:
+        return call
+    call = turned(call, place=node, epoch=call.epoch + 1)
+    if call.recording.state is not RecordingState.ON:
+        return call
+    undecided = tuple(msgspec.structs.replace(seat, agrees=False) for seat in call.seats)
+    return turned(call, recording=Recording(), seats=undecided)
 
 
 def _check_open(call: Call) -> None:

@@ -38,6 +38,8 @@ ALIKE_BITS, ALIKE_GREYS = 7, 0.97
 ALIKE_BITS_ALONE = 5
 #: Greys that stray less (standard deviation) are a wall or a covered lens: their hash is that of their noise.
 FLAT = 3.0
+#: the scripts of the font that pictures are written with
+_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC")
 #: bits of a part of a hash by which pictures are found, and how many parts there are
 _PART, _PARTS = 16, 4
 
@@ -160,6 +162,14 @@ def written(text: str) -> str:
     """What of somebody's words is drawn: one line, nothing invisible, nothing that turns the direction of others."""
     kept = (c if unicodedata.category(c)[0] not in "CZ" else " " for c in unicodedata.normalize("NFC", text))
     return " ".join("".join(kept).split())
+
+
+def name_on(name: str, handle: str) -> str:
+    """What stands on a picture for somebody: their name, or, where the font does not have its letters, their handle."""
+    letters = [c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c)[0] == "L"]
+    if letters and all(unicodedata.name(c, "").startswith(_SCRIPTS) for c in letters):
+        return name
+    return f"@{handle}" if handle else name
 
 
 def lines_of(name: str, title: str, task: int, nonce: str, at: datetime) -> tuple[str, str, str]:

@@ -294,7 +294,8 @@ class Proofs:
     ) -> tuple[Proof, MediaRow]:
         """Drawn on, signed, and its contents put away; the proof with its digest, and the thing that it will be."""
         cards = await self._near.people.cards([proof.person])
-        name = cards[proof.person].name if proof.person in cards else ""
+        card = cards.get(proof.person)
+        name = rules.name_on(card.name, card.handle) if card else ""
         lines = rules.lines_of(name, title, proof.task, proof.nonce, proof.at)
         facts = {"proof": proof.id, "kind": proof.kind.value, "code": lines[2], "at": f"{proof.at:%Y-%m-%dT%H:%M:%SZ}"}
         made = await self.studio.seal(width, height, rgb, lines, proof.at, facts)

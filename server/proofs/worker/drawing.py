@@ -3,6 +3,7 @@ seal; and time and code once more inside the picture, so that cutting the slip o
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 from importlib.metadata import distribution
 from pathlib import Path
@@ -13,6 +14,9 @@ PAPER, INK, SOFT, SEAL = (250, 248, 244), (31, 42, 55), (91, 102, 117), (179, 38
 #: the package of the font (Noto Sans CJK, SIL Open Font License): Chinese names, and all Latin ones
 _PACKAGE = "cvttf-notosanscjk-regular"
 _GLYPH = "守"
+#: letters that look enough like one that the font has, and are not made of it and a mark
+_KIN = str.maketrans("łŁđĐħĦıŧŦіІєЄ", "lLdDhHitTiIeE")
+_NO_GLYPH = "\U0010fffe"
 
 
 @lru_cache(maxsize=1)
@@ -25,8 +29,8 @@ def font_file() -> str:
 
 
 def slip_height(width: int, height: int) -> int:
-    """Pixels of the slip below a picture of this size."""
-    return max(64, round(min(width, height) * 0.16))
+    """Pixels of the slip below a picture of this size: to be read on a phone that shows the whole width."""
+    return max(72, round(min(width, height) * 0.16), round(width * 0.115))
 
 
 def marked(picture: Image.Image, lines: tuple[str, str, str]) -> Image.Image:
@@ -38,11 +42,26 @@ def marked(picture: Image.Image, lines: tuple[str, str, str]) -> Image.Image:
     draw = ImageDraw.Draw(whole)
     gap, ring = slip // 8, round(slip * 0.72)
     room = width - ring - 4 * gap
-    for text, share, at, colour in zip(lines, (0.28, 0.23, 0.2), (0.08, 0.4, 0.68), (INK, INK, SOFT), strict=True):
-        font = ImageFont.truetype(font_file(), max(9, round(slip * share * 0.9)))
-        draw.text((2 * gap, height + round(slip * at)), fitting(text, font, room), colour, font)
+    for text, share, at, colour in zip(lines, (0.27, 0.25, 0.22), (0.21, 0.51, 0.8), (INK, INK, SOFT), strict=True):
+        font = ImageFont.truetype(font_file(), round(slip * share))
+        words = fitting(with_glyphs(text, font), font, room)
+        draw.text((2 * gap, height + round(slip * at)), words, colour, font, anchor="lm")
     _seal(draw, width - ring - 2 * gap, height + (slip - ring) // 2, ring)
     return _inside(whole, f"{lines[0]}  {lines[2]}", height)
+
+
+def with_glyphs(text: str, font: ImageFont.FreeTypeFont) -> str:
+    """The text in letters that the font has: of others what they are made of, or nothing. No empty boxes."""
+    none = bytes(font.getmask(_NO_GLYPH))
+    kept = (_nearest(c, font, none) for c in text.translate(_KIN))
+    return " ".join("".join(kept).split())
+
+
+def _nearest(letter: str, font: ImageFont.FreeTypeFont, none: bytes) -> str:
+    if letter == " " or bytes(font.getmask(letter)) != none:
+        return letter
+    bare = (c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))
+    return "".join(c for c in bare if c != letter and bytes(font.getmask(c)) != none)
 
 
 def fitting(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
@@ -62,12 +81,12 @@ def _seal(draw: ImageDraw.ImageDraw, x: int, y: int, ring: int) -> None:
 
 def _inside(whole: Image.Image, text: str, height: int) -> Image.Image:
     """White on a dark shade, half of which the picture shows through."""
-    size = max(10, round(min(whole.width, height) * 0.024))
+    size = max(11, round(min(whole.width, height) * 0.03))
     font = ImageFont.truetype(font_file(), size)
     text = fitting(text, font, whole.width - 4 * size)
     shade = Image.new("RGBA", whole.size)
     draw = ImageDraw.Draw(shade)
     box = (size, size, 2 * size + round(font.getlength(text)), size + round(size * 1.9))
-    draw.rounded_rectangle(box, size // 2, (0, 0, 0, 110))
-    draw.text((round(size * 1.5), size + round(size * 0.95)), text, (255, 255, 255, 215), font, anchor="lm")
+    draw.rounded_rectangle(box, size // 2, (0, 0, 0, 130))
+    draw.text((round(size * 1.5), size + round(size * 0.95)), text, (255, 255, 255, 235), font, anchor="lm")
     return Image.alpha_composite(whole.convert("RGBA"), shade).convert("RGB")

@@ -33,17 +33,18 @@ class Soaked:
 
     def __init__(self, hub: HubProcess, tasks: Path, callers: list[Caller]) -> None:
         self._hub = hub.process.pid
-        self._worker = media_worker(self._hub)
+        self._workers = media_workers(self._hub)
         self._tasks = tasks
         self._callers = callers
-        self.samples: dict[str, list[Sample]] = {"hub": [], "worker": []}
+        self.samples: dict[str, list[Sample]] = {"hub": []} | {f"worker {pid}": [] for pid in self._workers}
         self.complaints: list[str] = []
         self._changes = 0
         self.before = [caller.counts for caller in callers]
 
     async def sample(self) -> None:
         self.samples["hub"].append(taken(self._hub, await self._count()))
-        self.samples["worker"].append(taken(self._worker))
+        for pid in self._workers:
+            self.samples[f"worker {pid}"].append(taken(pid))
 
     async def _count(self) -> int:
         """The tasks of the hub's loop."""
@@ -88,11 +89,13 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def media_worker(hub: int) -> int:
+def media_workers(hub: int) -> list[int]:
+    """Those that carry calls and those that are ready to."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = (line.split(None, 2) for line in listed.splitlines())
-    (pid,) = [int(pid) for pid, parent, args in rows if int(parent) == hub and "server.calls.worker" in args]
-    return pid
+    found = [int(pid) for pid, parent, args in rows if int(parent) == hub and "server.calls.worker" in args]
+    assert found, "no media worker"
+    return found
 
 
 def taken(pid: int, tasks: int = -1) -> Sample:

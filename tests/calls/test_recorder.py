@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import av
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.calls.wire import Track
+from server.calls.worker import h264
 from server.calls.worker.assembly import Assembler, Frame
 from server.calls.worker.files import Files, Full, Shelf, Tapped
 from server.calls.worker.keyframe import MOST_PIXELS, Exposure, NoPicture, developed
@@ -220,6 +223,111 @@ def test_a_shelf_is_full_at_its_bound_and_when_the_disk_is(tmp_path: Path) -> No
         Shelf(tmp_path, 10_000_000, least_free=2**62).take(packets)
 
 
+def times(path: Path, kind: str) -> list[int]:
+    """When each packet of the track is, in milliseconds."""
+    with av.open(str(path)) as container:
+        (stream,) = [stream for stream in container.streams if stream.type == kind]
+        assert stream.time_base is not None
+        return [
+            round(1000 * packet.pts * stream.time_base) for packet in container.demux(stream) if packet.pts is not None
+        ]
+
+
+@CODECS
+def test_voice_and_pictures_are_where_they_were_taken_however_they_came(tmp_path: Path, codec: str) -> None:
+    """The voice takes 250 ms longer on its way, and more from time to time; publishers' reports say when it was."""
+    packets = [
+        msgspec.structs.replace(packet, arrived=packet.arrived + late, moment=packet.arrived)
+        for number, packet in enumerate(tapped(spoken(150), Track.VOICE, "OPUS", rate=48_000))
+        for late in (0.25 + 0.2 * (number % 50 > 45),)
+    ]
+    packets += [
+        msgspec.structs.replace(packet, moment=packet.arrived)
+        for packet in tapped(shown(codec, 90), Track.CAMERA, codec, rate=90_000)
+    ]
+    shelf = Shelf(tmp_path, 10_000_000, least_free=0)
+    shelf.take(sorted(packets, key=lambda packet: packet.arrived))
+    shelf.finish()
+    voice, camera = (times(tmp_path / "us_a.mkv", kind) for kind in ("audio", "video"))
+    assert max(abs(at - 20 * number) for number, at in enumerate(voice)) <= 25
+    assert max(abs(at - 1000 * number / 30) for number, at in enumerate(camera)) <= 25
+    assert abs(voice[-1] - 20 * 149) <= 2
+
+
+def test_absurd_moments_are_not_believed(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 10_000_000, least_free=0)
+    shelf.take(
+        [
+            msgspec.structs.replace(packet, moment=packet.arrived + away)
+            for packet, away in zip(
+                tapped(spoken(60), Track.VOICE, "OPUS", rate=48_000), [0.0, 900.0, -900.0] * 20, strict=True
+            )
+        ]
+    )
+    shelf.finish()
+    assert times(tmp_path / "us_a.mkv", "audio")[-1] < 1_300
+
+
+@CODECS
+def test_a_camera_that_was_off_and_comes_back_larger_leaves_a_pause(tmp_path: Path, codec: str) -> None:
+    files = Files(tmp_path, "us_a")
+    first, second = shown(codec, 30, width=160, height=120), shown(codec, 30, width=320, height=240)
+    later = [packet._replace(sequence=(first[-1].sequence + 1 + n) % 2**16) for n, packet in enumerate(second)]
+    for packet in tapped(first, Track.CAMERA, codec, rate=90_000):
+        files.take(packet)
+    for packet in tapped(later, Track.CAMERA, codec, rate=90_000, start=10):
+        files.take(msgspec.structs.replace(packet, timestamp=(packet.timestamp + 900_000) % 2**32))
+    files.finish()
+    assert list(files.written) == ["us_a.mkv"]
+    at = times(tmp_path / "us_a.mkv", "video")
+    assert len(at) == 60
+    assert 8_900 < at[30] - at[29] < 9_100
+    with av.open(str(tmp_path / "us_a.mkv")) as container:
+        sizes = [(frame.width, frame.height) for frame in container.decode(video=0)]
+    assert sizes == [(160, 120)] * 30 + [(320, 240)] * 30
+
+
+def test_what_waits_for_a_lost_packet_at_the_end_is_written(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, 10_000_000, least_free=0)
+    packets = tapped(spoken(100), Track.VOICE, "OPUS", rate=48_000)
+    shelf.take([packet for number, packet in enumerate(packets) if number != 60])
+    shelf.finish()
+    assert len(times(tmp_path / "us_a.mkv", "audio")) == 99
+
+
+@pytest.mark.parametrize("bad", ["\x67\x42\xc0\x0d", "\x67" + "\xff" * 40])
+def test_what_one_sends_that_cannot_be_written_ends_nobody_elses_recording(tmp_path: Path, bad: str) -> None:
+    sets = b"\x18" + b"".join(
+        len(unit).to_bytes(2, "big") + unit for unit in (bad.encode("latin-1"), b"\x68\xcb", b"\x65\xff\xff")
+    )
+    hostile = [Rtp(number, 3000 * number, True, sets) for number in range(120)]
+    shelf = Shelf(tmp_path, 10_000_000, least_free=0)
+    for packet in tapped(hostile, Track.CAMERA, "H264", rate=90_000):
+        shelf.take([packet])
+    shelf.take(
+        [msgspec.structs.replace(p, person="us_b") for p in tapped(spoken(100), Track.VOICE, "OPUS", rate=48_000)]
+    )
+    assert "us_b.mkv" in shelf.finish()
+    assert len(times(tmp_path / "us_b.mkv", "audio")) == 100
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (322, 242), (1280, 720), (1920, 1080)])
+def test_the_size_of_a_keyframe_is_read_without_decoding(width: int, height: int) -> None:
+    (frame,) = encoded("H264", 1, width=width, height=height)
+    assert h264.size(frame) == (width, height)
+
+
+@given(st.binary(max_size=60))
+def test_parameter_sets_may_be_anything(rubbish: bytes) -> None:
+    frame = b"\0\0\0\1\x67" + rubbish + b"\0\0\0\1\x68\xcb"
+    with suppress(ValueError):
+        width, height = h264.size(frame)
+        assert 0 < width <= 16 * 1024
+        assert 0 < height <= 32 * 1024
+    with suppress(ValueError):
+        h264.parameter_sets(rubbish)
+
+
 # -- recordings
 
 
@@ -268,7 +376,9 @@ async def test_it_ends_with_its_lease(tmp_path: Path) -> None:
 async def test_a_renewed_lease_lasts(tmp_path: Path) -> None:
     studio = Studio(tmp_path, lease=0.05)
     studio.recording.renew(("us_a",), 60.0)
-    await asyncio.sleep(0.4)  # longer than the first lease: what is looked at is that nothing happens
+    later = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.06, later.set)  # timers go off in their order: the first lease before it
+    await later.wait()
     assert not studio.recording.over
     await studio.recording.stop()
 

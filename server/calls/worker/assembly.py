@@ -21,12 +21,16 @@ _H264_IDR, _H264_SPS, _H264_STAP_A, _H264_FU_A = 5, 7, 24, 28
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """`ticks` of the track's clock since its first packet, `arrived` the loop's time of the packet that ended it."""
+    """`ticks` of the track's clock since its first packet, `arrived` the loop's time of the packet that ended it.
+
+    `moment` is when it was taken, as far as that is known: seconds, on the loop's clock.
+    """
 
     ticks: int
     arrived: float
     key: bool
     data: bytes
+    moment: float | None = None
 
 
 class _Packet(msgspec.Struct, frozen=True):
@@ -34,6 +38,7 @@ class _Packet(msgspec.Struct, frozen=True):
     marker: bool
     payload: bytes
     arrived: float
+    moment: float | None
 
 
 class Unwrapped:
@@ -76,18 +81,35 @@ class Assembler:
         """Whether nothing comes out before a keyframe has come."""
         return self._until_key
 
-    def put(self, sequence: int, timestamp: int, marker: bool, payload: bytes, arrived: float) -> Iterator[Frame]:
-        """`timestamp` in the track's clock; `arrived` in seconds."""
+    def put(
+        self,
+        sequence: int,
+        timestamp: int,
+        marker: bool,
+        payload: bytes,
+        arrived: float,
+        moment: float | None = None,
+    ) -> Iterator[Frame]:
+        """`timestamp` in the track's clock; `arrived` and `moment` in seconds."""
         number = self._sequence.take(sequence)
         if self._next is None:
             self._next = number
         if number < self._next:
             return
-        self._waiting[number] = _Packet(timestamp, marker, payload, arrived)
+        self._waiting[number] = _Packet(timestamp, marker, payload, arrived, moment)
         oldest = next(iter(self._waiting.values()))
         if arrived - oldest.arrived > self._patience or len(self._waiting) > _MOST_WAITING:
             self._give_up()
-        while (packet := self._waiting.pop(self._next, None)) is not None:
+        yield from self._whole()
+
+    def rest(self) -> Iterator[Frame]:
+        """What still waits for packets that will not come any more."""
+        while self._waiting:
+            self._give_up()
+            yield from self._whole()
+
+    def _whole(self) -> Iterator[Frame]:
+        while self._next is not None and (packet := self._waiting.pop(self._next, None)) is not None:
             self._next += 1
             yield from self._follow(packet)
 
@@ -100,7 +122,7 @@ class Assembler:
     def _follow(self, packet: _Packet) -> Iterator[Frame]:
         if self._codec == "OPUS":
             if packet.payload:
-                yield Frame(self._ticks(packet), packet.arrived, True, packet.payload)
+                yield Frame(self._ticks(packet), packet.arrived, True, packet.payload, packet.moment)
             return
         if self._parts and self._parts[0].timestamp != packet.timestamp:  # its marker was not set
             yield from self._finish()
@@ -128,7 +150,7 @@ class Assembler:
             self._until_key = True
         elif key or not self._until_key:
             self._until_key = False
-            yield Frame(self._ticks(parts[0]), parts[-1].arrived, key, data)
+            yield Frame(self._ticks(parts[0]), parts[-1].arrived, key, data, parts[0].moment)
 
     def _ticks(self, packet: _Packet) -> int:
         ticks = self._clock.take(packet.timestamp)

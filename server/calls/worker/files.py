@@ -2,7 +2,8 @@
 
 Everything here runs in the recording's thread. A file is `PERSON.mkv.part` until it is finished; what comes after a
 change that one file cannot hold (another codec, a track that nobody had when it began) goes into `PERSON-2.mkv`.
-All files of a recording share one clock: their time 0 is its beginning.
+All files of a recording share one clock: their time 0 is its beginning. When a frame was taken is what its publisher's
+reports say (sync.py), so that voice and picture stay together however they came; without reports it is when it came.
 """
 
 from __future__ import annotations
@@ -10,19 +11,23 @@ from __future__ import annotations
 import io
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import msgspec
+import structlog
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
 from server.calls.wire import Track
+from server.calls.worker import h264
 from server.calls.worker.assembly import Assembler, Frame
+
+_log = structlog.get_logger(__name__)
 
 #: Below this many free bytes the database could stop in the middle of a write (server/data_directory.py: 200 MiB).
 LEAST_FREE_BYTES = 500 * 1024 * 1024
@@ -30,8 +35,12 @@ LEAST_FREE_BYTES = 500 * 1024 * 1024
 _HEADER_SECONDS = 2.0
 #: Files of one person: who changes codecs for ever fills no directory.
 _MOST_FILES = 16
-#: Beyond so many milliseconds between a track's clock and the time of arrival the clock has jumped.
+#: Beyond so many milliseconds between a track's clock and the time of arrival the clock has jumped; when frames were
+#: taken may differ by more from when they came, since some come late.
 _JUMP_MS = 1000
+_LATE_MS = 2500
+#: Bytes of a file for each frame, beside the frame.
+_OF_A_FRAME = 32
 _MILLISECOND = Fraction(1, 1000)
 _RATES = {"OPUS": 48_000, "VP8": 90_000, "H264": 90_000}
 _PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -41,8 +50,13 @@ class Full(Exception):
     """No more bytes may be, or can be, written."""
 
 
+class Enough(Full):
+    """No more may be written of one person."""
+
+
 class Tapped(msgspec.Struct, frozen=True):
-    """One packet. `source` counts the sources that a track has had; `arrived` is seconds since the beginning."""
+    """One packet. `source` counts the sources that a track has had; `arrived` is seconds since the beginning, and so is
+    `moment`: when it was taken, as far as that is known."""
 
     person: str
     track: Track
@@ -53,6 +67,7 @@ class Tapped(msgspec.Struct, frozen=True):
     marker: bool
     payload: bytes
     arrived: float
+    moment: float | None = None
 
 
 class _Tape:
@@ -70,7 +85,9 @@ class _Tape:
         """Milliseconds, always more than those of the frame before."""
         arrived = frame.arrived * 1000
         ticks = frame.ticks * 1000 / _RATES[self.codec]
-        if self._zero is None or abs(self._zero + ticks - arrived) > _JUMP_MS:
+        if frame.moment is not None and abs(1000 * frame.moment - arrived) <= _LATE_MS:
+            self._zero = 1000 * frame.moment - ticks
+        elif self._zero is None or abs(self._zero + ticks - arrived) > _JUMP_MS:
             self._zero = arrived - ticks
         self._last = max(self._last + 1, round(self._zero + ticks))
         return self._last
@@ -115,18 +132,23 @@ class Files:
             tape = self._tapes[tapped.track] = _Tape(tapped.codec, tapped.source)
         elif tape.source != tapped.source:
             tape.follow(tapped.codec, tapped.source)
-        size = 0
-        for frame in tape.assembler.put(
-            tapped.sequence, tapped.timestamp, tapped.marker, tapped.payload, tapped.arrived
-        ):
-            if tape.needs_key and not frame.key:
-                self.wanting.add(tapped.track)
-                continue
-            tape.needs_key = False
-            size += len(frame.data)
-            self._write(_Waiting(tapped.track, tape.codec, tape.at(frame), frame))
+        frames = tape.assembler.put(
+            tapped.sequence, tapped.timestamp, tapped.marker, tapped.payload, tapped.arrived, tapped.moment
+        )
+        size = self._frames(tapped.track, tape, frames)
         if tape.assembler.needs_key:
             self.wanting.add(tapped.track)
+        return size
+
+    def _frames(self, track: Track, tape: _Tape, frames: Iterator[Frame]) -> int:
+        size = 0
+        for frame in frames:
+            if tape.needs_key and not frame.key:
+                self.wanting.add(track)
+                continue
+            tape.needs_key = False
+            size += len(frame.data) + _OF_A_FRAME
+            self._write(_Waiting(track, tape.codec, tape.at(frame), frame))
         return size
 
     def _write(self, waiting: _Waiting) -> None:
@@ -148,7 +170,7 @@ class Files:
 
     def _begin(self) -> None:
         if len(self.written) >= _MOST_FILES:
-            raise Full(f"{_MOST_FILES} files of one person")
+            raise Enough(f"{_MOST_FILES} files of one person")
         number = len(self.written) + 1
         name = f"{self._person}.mkv" if number == 1 else f"{self._person}-{number}.mkv"
         self._part = self._directory / f"{name}.part"
@@ -189,6 +211,8 @@ class Files:
 
     def finish(self) -> None:
         """Closes the file, also one that had nothing but a beginning. Raises Full, OSError, av.FFmpegError."""
+        for track, tape in self._tapes.items():
+            self._frames(track, tape, tape.assembler.rest())
         if self._out is None and self._waiting:
             self._begin()
         self._close()
@@ -205,20 +229,28 @@ def _stream(out: OutputContainer, waiting: _Waiting) -> Stream:
         data = waiting.frame.data
         width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, 8))
         return out.add_mux_stream("vp8", width=width or 16, height=height or 16, time_base=_MILLISECOND)
-    given = av.open(io.BytesIO(waiting.frame.data), format="h264")
+    # the sets are read, no picture is decoded
+    width, height = h264.size(waiting.frame.data)
+    given = av.open(io.BytesIO(h264.parameter_sets(waiting.frame.data)), format="h264")
     assert isinstance(given, InputContainer)
     with given:
-        return out.add_stream_from_template(given.streams.video[0])
+        picture = out.add_stream_from_template(given.streams.video[0])
+    picture.width, picture.height = width, height
+    return picture
 
 
 class Shelf:
-    """All files of a recording. `most` bytes of frames in all."""
+    """All files of a recording. `most` bytes of frames in all.
+
+    What one person sends that cannot be written ends what is written of them, and of nobody else.
+    """
 
     def __init__(self, directory: Path, most: int, *, least_free: int = LEAST_FREE_BYTES) -> None:
         self._directory = directory
         self._left = most
         self._least_free = least_free
         self._files: dict[str, Files] = {}
+        self._spoilt: set[str] = set()
 
     def take(self, batch: Sequence[Tapped]) -> set[tuple[str, Track]]:
         """The tracks that need a keyframe. Raises Full, OSError, av.FFmpegError."""
@@ -228,11 +260,19 @@ class Shelf:
             files = self._files.get(tapped.person)
             if files is None:
                 files = self._files[tapped.person] = Files(self._directory, tapped.person)
-            self._left -= files.take(tapped)
+            if tapped.person in self._spoilt:
+                continue
+            try:
+                self._left -= files.take(tapped)
+            except (Enough, ValueError) as fault:  # av.InvalidDataError is one
+                _log.warning("not recorded any further", person=tapped.person, why=str(fault))
+                self._spoilt.add(tapped.person)
             if self._left < 0:
                 raise Full("the recording")
         wanting = set()
         for person, files in self._files.items():
+            if person in self._spoilt:
+                continue
             wanting |= {(person, track) for track in files.wanting}
             files.wanting.clear()
         return wanting
@@ -241,7 +281,7 @@ class Shelf:
         """Name → bytes of the files that hold something; a file that fails is left as it is (`.part`)."""
         found: dict[str, int] = {}
         for files in self._files.values():
-            with suppress(Full, OSError, av.FFmpegError):
+            with suppress(Full, OSError, ValueError, av.FFmpegError):
                 files.finish()
             found |= {name: size for name, size in files.written.items() if size}
         return found

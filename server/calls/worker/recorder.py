@@ -12,12 +12,15 @@ import structlog
 
 from server.calls.wire import Track
 from server.calls.worker.files import LEAST_FREE_BYTES, Full, Shelf, Tapped
+from server.calls.worker.sync import Timeline
 
 _log = structlog.get_logger(__name__)
 
 #: Seconds between two writes, and bytes that may wait for a slow disk; beyond it they are dropped until a keyframe.
 _WRITE_SECONDS = 0.25
 _MOST_WAITING_BYTES = 16 * 1024 * 1024
+#: What a packet takes beside its payload.
+_OF_A_PACKET = 256
 
 Tap = Callable[[int, int, bool, bytes], None]
 
@@ -66,8 +69,8 @@ class Recording:
             self._lease.cancel()
             self._lease = self._loop.call_later(lease, self._end, "lease")
 
-    def tap(self, person: str, track: Track, codec: str) -> Tap:
-        """Takes the packets of a source of this person."""
+    def tap(self, person: str, track: Track, codec: str, timeline: Timeline | None = None) -> Tap:
+        """Takes the packets of a source of this person; `timeline` says when they were taken."""
         source = self._sources.get((person, track), 0) + 1
         self._sources[person, track] = source
 
@@ -77,10 +80,12 @@ class Recording:
             if self._waiting_bytes > _MOST_WAITING_BYTES:
                 self._dropping = True
                 return
-            self._waiting_bytes += len(payload)
+            self._waiting_bytes += len(payload) + _OF_A_PACKET
             arrived = self._loop.time() - self._began
+            taken = timeline.moment(timestamp) if timeline is not None else None
+            moment = taken - self._began if taken is not None else None
             self._batch.append(
-                Tapped(person, track, codec, source, sequence, timestamp, marker, bytes(payload), arrived)
+                Tapped(person, track, codec, source, sequence, timestamp, marker, bytes(payload), arrived, moment)
             )
 
         return take

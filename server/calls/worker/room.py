@@ -247,7 +247,7 @@ class Room:
                 del self._taps[key]
         for key, (recording, source) in wanted.items():
             if key not in self._taps:
-                tap = recording.tap(key[1], key[2], source.codec)
+                tap = recording.tap(key[1], key[2], source.codec, source.timeline)
                 source.taps.add(tap)
                 self._taps[key] = _Tapped(source, tap)
                 source.request_keyframe()

@@ -43,7 +43,13 @@ _WATCH = """async () => {
   const peer = window.watching = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   window.shown = document.createElement("video"); shown.muted = true; shown.autoplay = true;
   document.body.append(shown);
-  peer.ontrack = (event) => { if (event.track.kind === "video") shown.srcObject = new MediaStream([event.track]); };
+  window.heard = new AudioContext();  // what nobody plays is not decoded, and nobody says how loud it is
+  peer.ontrack = (event) => {
+    const stream = new MediaStream([event.track]);
+    if (event.track.kind === "video") { shown.srcObject = stream; return; }
+    window.speaker = new Audio(); speaker.srcObject = stream; speaker.play();
+    heard.createMediaStreamSource(stream).connect(heard.destination);
+  };
   peer.addTransceiver("audio", { direction: "recvonly" });
   peer.addTransceiver("video", { direction: "recvonly" });
   await peer.setLocalDescription();

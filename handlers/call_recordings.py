@@ -25,7 +25,7 @@ _HEADERS = {
 FileNumber = Annotated[int, Meta(ge=0, le=100)]
 
 
-@operation("POST", "/calls/{id}/recording", allow=IN_PERSON, tag=TAG, errors=ON_CHANGE)
+@operation("POST", "/calls/{id}/recording", allow=IN_PERSON, tag=TAG, errors=(*ON_CHANGE, Code.TOO_OFTEN))
 async def record_call(call: Call, id: CallId, body: SetRecording) -> CallView:
     """Ask for a recording, agree to it, or refuse and withdraw.
 

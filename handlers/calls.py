@@ -88,7 +88,13 @@ async def get_call(call: Call, id: CallId) -> CallView:
     return await calls.view(await calls.readable(call.principal, id), call.principal)
 
 
-@operation("POST", "/calls/{id}/accept", allow=IN_PERSON, tag=TAG, errors=(*ON_CHANGE, Code.BUSY, Code.LIMIT_REACHED))
+@operation(
+    "POST",
+    "/calls/{id}/accept",
+    allow=IN_PERSON,
+    tag=TAG,
+    errors=(*ON_CHANGE, Code.BUSY, Code.LIMIT_REACHED, Code.TOO_OFTEN),
+)
 async def accept_call(call: Call, id: CallId) -> CallView:
     """Join the call with this sign-in: answer the phone, come later, or come back.
 

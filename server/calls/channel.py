@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from server.calls.model import Call
+from server.calls.model import Call, SeatState
 from server.calls.words import CallChanged, LineQuality, SnapshotTaken
 from server.chat.model import Membership
 from server.errors import Code, VouchError
@@ -33,6 +33,9 @@ class CallPolicy:
             return DENIED
         call = await self._calls.get(channel_id)
         if call is None or await self._members.membership(call.conversation, principal.id) is None:
+            return DENIED
+        seat = call.seat(principal.id)
+        if seat is not None and seat.state is SeatState.REMOVED:
             return DENIED
         return Access(read=True, listens=True)
 

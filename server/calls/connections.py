@@ -113,8 +113,10 @@ class Connections:
         return await self._changes.apply(call.id, here)
 
     async def ask(self, call: Call, name: str, body: bytes) -> bytes:
-        """Raises what the other node raises, and `unavailable` when it does not answer."""
+        """Raises what the other node raises, and `unavailable` when it does not answer, at once when it is gone."""
         try:
+            if call.place != self._near.node and call.place not in self._near.live():
+                raise Unanswered(name)
             return await self._near.asking.ask(call.place, name, body, within=_WITHIN)
         except Unanswered:
             raise VouchError(Code.UNAVAILABLE, "The media of this call do not answer. Try again.") from None

@@ -81,6 +81,8 @@ class Recordings:
     # ── What people ask ─────────────────────────────────────────────────────────────────────────────────────────────
 
     async def consent(self, principal: Principal, id: str, on: bool) -> Call:
+        if on:  # no limit keeps anybody from withdrawing
+            await self._near.limits.hit("record_call", principal.id)
         await self._listing.readable(principal, id)
         return await self._changes.apply(
             id, lambda call, now: rules.consent(call, principal.id, principal.session, on, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,8 +11,10 @@ import msgspec
 from server.calls.model import Call, KeptRecording
 from server.store import Document, Index, Store, Tx
 
-#: calls of one person among which a page is looked for
+#: calls of one person among which a page is looked for, and how many months are looked at, the newest first: most pages
+#: are found in the first two
 _OF_PERSON = 5_000
+_MONTHS = (2, 10, 24, 84)
 #: calls that go on at one place, and recordings that go on, in one look
 SOME = 500
 
@@ -33,7 +35,7 @@ class CallsRepo:
         by_key = Index([("key", 1)], unique=True)
         by_place, by_sign_in = Index([("place", 1)], sparse=True), Index([("sessions", 1)], sparse=True)
         await self._store.ensure_indexes("calls", [by_key, by_place, by_sign_in])
-        await self._store.ensure_indexes("call_seats", [Index([("person", 1)])])
+        await self._store.ensure_indexes("call_seats", [Index([("person", 1)]), Index([("month", 1)])])
 
     # ── One call ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -69,7 +71,13 @@ class CallsRepo:
         was = {seat.person for seat in before.inside} if before else set()
         now = {seat.person for seat in call.inside}
         rows = [
-            {"_id": f"{call.id}|{seat.person}", "person": seat.person, "call": call.id, "at": call.at}
+            {
+                "_id": f"{call.id}|{seat.person}",
+                "person": seat.person,
+                "call": call.id,
+                "at": call.at,
+                "month": _month(seat.person, call.at),
+            }
             for seat in call.seats
             if seat.person not in had
         ]
@@ -89,15 +97,28 @@ class CallsRepo:
 
     # ── Lists ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def of_person(self, person: str, before: Call | None, limit: int) -> tuple[list[Call], bool]:
+    async def of_person(self, person: str, before: Call | None, limit: int, now: datetime) -> tuple[list[Call], bool]:
         """The newest first, older than `before`; and whether there are more."""
-        rows = await self._seats.find({"person": person}, {"call": 1, "at": 1}).to_list(_OF_PERSON)
-        keys = sorted(((row["at"], row["call"]) for row in rows), reverse=True)
-        if before is not None:
-            keys = [key for key in keys if key < (before.at, before.id)]
+        # another node's clock may be ahead of this one's over the end of a month
+        last = before.at if before else now + timedelta(days=1)
+        keys: list[tuple[datetime, str]] = []
+        for months in _MONTHS:
+            names = []
+            for _ in range(months):
+                names.append(_month(person, last))
+                last = last.replace(day=1) - timedelta(days=1)
+            rows = await self._seats.find({"month": {"$in": names}}, {"call": 1, "at": 1}).to_list(_OF_PERSON)
+            found_here = sorted(((row["at"], row["call"]) for row in rows), reverse=True)
+            keys += [key for key in found_here if before is None or key < (before.at, before.id)]
+            if len(keys) > limit:
+                break
         wanted = [call for _, call in keys[:limit]]
         found = {row["_id"]: call_of(row) for row in await self._rows.find({"_id": {"$in": wanted}}).to_list(limit)}
         return [found[id] for id in wanted if id in found], len(keys) > limit
+
+    async def forget(self, person: str) -> None:
+        """Their list goes with an account; the calls stay in those of the others."""
+        await self._seats.delete_many({"person": person})
 
     async def at(self, places: Collection[str]) -> list[Call]:
         """Calls that go on at these nodes."""
@@ -172,6 +193,10 @@ class RecordingsRepo:
 
     async def delete(self, id: str) -> None:
         await self._rows.delete_one({"_id": id})
+
+
+def _month(person: str, at: datetime) -> str:
+    return f"{person}|{at:%Y-%m}"
 
 
 def row_of(call: Call) -> Document:

@@ -78,7 +78,10 @@ class Calls:
             if room.closed:
                 raise VouchError(Code.CLOSED)
             claims = await self.repo.claimed([room.id, *room.members])
-            if room.id in claims and (there := await self.repo.get(claims[room.id])) is not None:
+            if room.id in claims:
+                there = await self.repo.get(claims[room.id])
+                if there is None or there.over:  # meanwhile
+                    continue
                 return there, False
             if me in claims:
                 raise VouchError(Code.BUSY)
@@ -121,6 +124,7 @@ class Calls:
     # ── Seats ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def accept(self, principal: Principal, id: str) -> Call:
+        await self._near.limits.hit("join_call", principal.id)
         await self.readable(principal, id)
         return await self.changes.apply(id, lambda call, now: seats.accept(call, principal.id, principal.session, now))
 
@@ -177,5 +181,6 @@ class Calls:
         tx.on_commit(lambda: self.keeper.spawn(self.keeper.signed_out(ended), "sign-ins of a call"))
 
     async def on_delete(self, tx: Tx, person: str) -> None:
-        """An account is deleted: what was recorded of it goes, too. (Its seats end with its sign-ins.)"""
+        """An account is deleted: what was recorded of it goes, too, and its list. (Its seats end with its sign-ins.)"""
         await self.recordings.doom(tx, person)
+        tx.on_commit(lambda: self.keeper.spawn(self.repo.forget(person), "list of calls"))

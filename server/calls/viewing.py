@@ -48,7 +48,7 @@ class Listing:
     async def mine(self, principal: Principal, before: str | None, limit: int) -> CallList:
         """Calls of conversations that one has left are left out. Raises `not_found` for a `before` of somebody else."""
         last = (await self.readable(principal, before))[0] if before else None
-        calls, more = await self._repo.of_person(principal.id, last, limit)
+        calls, more = await self._repo.of_person(principal.id, last, limit, self._clock.now())
         rooms = {id: await self._conversations.room(id) for id in {call.conversation for call in calls}}
         cards = await self._people.cards({seat.person for call in calls for seat in call.seats})
         views = []

@@ -128,3 +128,18 @@ async def test_a_node_that_does_not_answer_is_unavailable(boards: tuple[Switchbo
     there.hub.asking.gone(here.services.node)
     assert await refusal(asking) is Code.UNAVAILABLE
     there.hub.asking._send = real  # type: ignore[method-assign]
+
+
+async def test_nobody_waits_for_a_node_that_is_gone(boards: tuple[Switchboard, Switchboard]) -> None:
+    here, there = boards
+    ann, tom = await here.friends("ann", "tom")
+    call = await here.joined(await here.direct(ann, tom), ann, tom)
+    mine = await here.connect(ann, call.id)
+    await here.services.store.collection("calls").update_one({"_id": call.id}, {"$set": {"place": "n_gone"}})
+    there.hub.asking._send = sent_to_nobody  # type: ignore[method-assign, assignment]
+    closing = there.calls.connections.disconnect(there.who(ann), call.id, mine)
+    assert await refusal(closing) is Code.UNAVAILABLE
+
+
+def sent_to_nobody(*_: object) -> None:
+    raise AssertionError("a question to a node that is gone")

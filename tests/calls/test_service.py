@@ -147,6 +147,69 @@ async def test_a_list_goes_backwards_and_forgets_what_one_has_left(board: Switch
     assert [call.id for call in (await board.calls.listing.mine(board.who(tom), None, 9)).calls] == made[1::-1]
 
 
+async def test_a_list_reaches_back_however_many_calls_there_were(
+    board: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest come first and none is left out, also where one look at the database does not hold them all."""
+    monkeypatch.setattr("server.calls.repo._OF_PERSON", 3)
+    ann, tom = await board.friends("ann", "tom")
+    room = await board.direct(ann, tom)
+    made: list[str] = []
+    board.clock.at = board.clock.at.replace(month=1, day=31, year=2025)
+    for days in (40, 40, 80, 500, 3, 0.01):
+        call = await board.start(ann, room)
+        await board.calls.cancel(board.who(ann), call.id)
+        made.insert(0, call.id)
+        board.clock.at += timedelta(days=days)
+    pages, last, more = [], None, True
+    while more:
+        page = await board.calls.listing.mine(board.who(tom), last, 2)
+        pages += [call.id for call in page.calls]
+        last, more = pages[-1], page.more
+    assert pages == made
+    assert (await board.calls.listing.mine(board.who(tom), made[-1], 2)).calls == []
+
+
+async def test_who_starts_one_as_the_other_one_ends_gets_a_new_one(
+    board: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    room = await board.direct(ann, tom)
+    first = await board.start(ann, room)
+    real = board.calls.repo.claimed
+
+    async def claimed(ids: list[str]) -> dict[str, str]:
+        found = await real(ids)
+        if found:  # it ends just after this look
+            await board.calls.cancel(board.who(ann), first.id)
+        return found
+
+    monkeypatch.setattr(board.calls.repo, "claimed", claimed)
+    call, new = await board.calls.start_call(board.who(tom), StartCall(conversation=room, key=client_id()))
+    assert (new, call.state) == (True, CallState.RINGING)
+
+
+async def test_who_was_put_out_reads_no_more_of_the_call(board: Switchboard) -> None:
+    ann, tom, max_ = await board.friends("ann", "tom", "max")
+    call = await board.joined(await board.group(ann, tom, max_), ann, tom, max_)
+    await board.calls.remove(board.who(ann), call.id, tom)
+    policy = board.hub.kinds.of("call:x").policy  # type: ignore[union-attr]
+    assert await policy.access(board.who(tom), call.id) == DENIED
+    assert (await policy.access(board.who(max_), call.id)).read
+    assert (await board.view_of(tom, call.id)).can == [], "but sees what has become of it"
+
+
+async def test_a_deleted_account_has_no_list_and_others_keep_theirs(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.start(ann, await board.direct(ann, tom))
+    await board.calls.decline(board.who(tom), call.id)
+    await board.services.people.accounts.delete(tom, PASSWORD)
+    await board.settle()
+    rows = board.services.store.collection("call_seats")
+    assert [row["person"] for row in await rows.find({}).to_list(9)] == [ann]
+    assert [one.id for one in (await board.calls.listing.mine(board.who(ann), None, 9)).calls] == [call.id]
+
+
 # ── Rights that are lost ────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -154,6 +154,14 @@ async def _(stage: Exchange) -> Answer:
     return await stage.max.post(f"{path}/accept")
 
 
+@scene("accept_call", Code.TOO_OFTEN)
+async def _(stage: Exchange) -> Answer:
+    path = await stage.running()
+    stage.exhaust("join_call")
+    assert (await stage.tom.post(f"{path}/leave")).status == 200
+    return await stage.tom.post(f"{path}/accept")
+
+
 @scene("accept_call", Code.LIMIT_REACHED)
 async def _(stage: Exchange) -> Answer:
     path = await stage.running()
@@ -301,6 +309,14 @@ async def _(stage: Exchange) -> Answer:
 @scene("record_call", Code.CONFLICT)
 async def _(stage: Exchange) -> Answer:
     return await stage.max.post(f"{await stage.running()}/recording", {"on": True})
+
+
+@scene("record_call", Code.TOO_OFTEN)
+async def _(stage: Exchange) -> Answer:
+    path = await stage.running()
+    stage.exhaust("record_call")
+    assert (await stage.tom.post(f"{path}/recording", {"on": False})).status == 200
+    return await stage.tom.post(f"{path}/recording", {"on": True})
 
 
 @scene("delete_recording", Code.CONFLICT)

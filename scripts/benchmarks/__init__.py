@@ -50,7 +50,14 @@ BENCHES = {
         Plan(rounds=1, seconds=4.0, size=0.05),
     ),
     "calls": Listed(
-        "what forwarding a call to 1, 8 and 24 viewers costs", Plan(rounds=3, seconds=10.0), Plan(rounds=1, seconds=3.0)
+        "a browser's call with 1, 8 and 24 viewers: what it costs and how well it is seen",
+        Plan(rounds=3, seconds=10.0),
+        Plan(rounds=1, seconds=1.5),
+    ),
+    "calls_crowd": Listed(
+        "30 people in a call, each watched by five; memory after 100 joins",
+        Plan(rounds=3, seconds=10.0),
+        Plan(rounds=1, seconds=4.0, size=0.2),
     ),
 }
 

@@ -18,7 +18,7 @@ from server.calls.plane import Plane
 from server.calls.wire import Direction, Slot, Track
 from server.settings import ROOT, Settings
 
-_CALL = "cl_bench"
+CALL = "cl_bench"
 
 
 class End(Protocol):
@@ -89,7 +89,7 @@ class VouchVenue:
 
     viewers_offer = True
 
-    def __init__(self, plane: Plane, call: str = _CALL) -> None:
+    def __init__(self, plane: Plane, call: str = CALL) -> None:
         self.plane = plane
         self.pid: int = plane.pids[0]
         self._call = call
@@ -119,7 +119,7 @@ async def vouch() -> AsyncIterator[VouchVenue]:
         plane = Plane(Settings(data_dir=Path(directory), calls_workers=1, calls_addresses=(outward(),)))
         await plane.start()
         try:
-            await plane.open(_CALL)
+            await plane.open(CALL)
             yield VouchVenue(plane)
         finally:
             await plane.stop()

@@ -36,7 +36,7 @@ class Soaked:
         self._workers = media_workers(self._hub)
         self._tasks = tasks
         self._callers = callers
-        self.samples: dict[str, list[Sample]] = {"hub": []} | {f"worker {pid}": [] for pid in self._workers}
+        self.samples: dict[str, list[Sample]] = {name: [] for name in ("hub", *map(worker, self._workers))}
         self.complaints: list[str] = []
         self._changes = 0
         self.before = [caller.counts for caller in callers]
@@ -44,7 +44,7 @@ class Soaked:
     async def sample(self) -> None:
         self.samples["hub"].append(taken(self._hub, await self._count()))
         for pid in self._workers:
-            self.samples[f"worker {pid}"].append(taken(pid))
+            self.samples[worker(pid)].append(taken(pid))
 
     async def _count(self) -> int:
         """The tasks of the hub's loop."""
@@ -87,6 +87,10 @@ class Soaked:
 def say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def worker(pid: int) -> str:
+    return f"worker {pid}"
 
 
 def media_workers(hub: int) -> list[int]:

@@ -18,7 +18,6 @@ from server.calls.wire import Track
 from server.calls.worker import h264
 from server.calls.worker.assembly import Assembler, Frame
 from server.calls.worker.files import Files, Full, Shelf, Tapped
-from server.calls.worker.keyframe import MOST_PIXELS, Exposure, NoPicture, developed
 from server.calls.worker.recorder import Recording
 from tests.calls.worker.footage import Rtp, encoded, shown, spoken
 from tests.conftest import eventually
@@ -86,53 +85,6 @@ def test_a_repeated_packet_is_taken_once() -> None:
 def test_anything_may_come(codec: str, packets: list[tuple[int, int, bool, bytes]]) -> None:
     frames, _ = assembled(codec, [Rtp(*packet) for packet in packets])
     assert all(frame.data for frame in frames)
-
-
-# -- stills
-
-
-@CODECS
-async def test_a_still_is_the_picture_that_was_shown(codec: str) -> None:
-    exposure = Exposure(codec)
-    for packet in shown(codec, 3, width=322, height=242):
-        exposure.tap(*packet)
-    still = await exposure.still()
-    assert (still.width, still.height, len(still.rgb)) == (322, 242, 322 * 242 * 3)
-    row = still.rgb[3 * 322 * 120 : 3 * 322 * 121]
-    assert row[3 * 40] > 180, "red on the left"
-    assert row[3 * 40 + 2] < 80
-    assert max(row[3 * 280 : 3 * 280 + 3]) < 60, "dark on the right"
-
-
-async def test_without_a_keyframe_there_is_no_still() -> None:
-    exposure = Exposure("VP8")
-    for packet in shown("VP8", 5)[-2:]:
-        exposure.tap(*packet)
-    assert not await exposure.wait(0)
-    with pytest.raises(NoPicture):
-        await exposure.still()
-
-
-@CODECS
-def test_pictures_that_are_too_large_are_not_decoded(codec: str) -> None:
-    assert MOST_PIXELS < 2048 * 2048
-    (data,) = encoded(codec, 1, width=2048, height=2048)
-    with pytest.raises(NoPicture):
-        developed(codec, data, 0)
-
-
-@CODECS
-@settings(deadline=None, max_examples=30)
-@given(data=st.data())
-def test_damaged_keyframes_are_pictures_or_none(codec: str, data: st.DataObject) -> None:
-    frame = bytearray(next(encoded(codec, 1, width=64, height=64)))
-    for _ in range(data.draw(st.integers(1, 8))):
-        frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        still = developed(codec, bytes(frame), 0)
-    except NoPicture:
-        return
-    assert len(still.rgb) == still.width * still.height * 3
 
 
 # -- files

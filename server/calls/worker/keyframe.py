@@ -1,34 +1,79 @@
-"""One picture of a camera: a whole keyframe, decoded in a thread (decoding releases the interpreter's lock)."""
+"""One picture of a camera: a whole keyframe, decoded in a process of its own (develop.py)."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
-import av
-import msgspec
-from av.video.codeccontext import VideoCodecContext
+import structlog
 
 from server.calls.worker.assembly import Assembler, Frame
+from server.calls.worker.develop import ANSWER, CODECS, MOST_PIXELS, ORDER, NoPicture, Still, developed
 
-#: Pixels of a picture: looked at before anything is decoded.
-MOST_PIXELS = 1920 * 1920
+__all__ = ["MOST_PIXELS", "Darkroom", "Exposure", "NoPicture", "Still", "developed"]
+
 #: Seconds that a missing packet is waited for; then the next keyframe is as good.
 _PATIENCE = 0.5
-_VP8_START = b"\x9d\x01\x2a"
+#: Pictures of one call that are decoded at once, and seconds for one, with the start of its process.
+_AT_ONCE = 2
+_SECONDS = 8.0
+_ROOT = Path(__file__).resolve().parents[3]
+
+_log = structlog.get_logger(__name__)
 
 
-class NoPicture(Exception):
-    """There was no keyframe in time, or it is none that can be decoded."""
+class Darkroom:
+    """Decodes keyframes, each in a new process that sees nothing else and is ended when it takes too long."""
+
+    def __init__(self, *, seconds: float = _SECONDS, module: str = "server.calls.worker.develop") -> None:
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._seconds = seconds
+        self._module = module
+
+    async def develop(self, codec: str, data: bytes, at: int) -> Still:
+        """Raises NoPicture."""
+        async with self._turn:
+            # in the worker's process group and session: with it, it dies
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                self._module,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                cwd=_ROOT,
+                env={**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            )
+            try:
+                async with asyncio.timeout(self._seconds):
+                    return await _asked(process, codec, data, at)
+            except TimeoutError:
+                raise NoPicture("it took too long") from None
+            except (asyncio.IncompleteReadError, ConnectionError):
+                _log.warning("a picture ended its decoder", codec=codec, size=len(data))
+                raise NoPicture("the decoder ended") from None
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
 
 
-class Still(msgspec.Struct, frozen=True):
-    """RGB, 3 bytes a pixel, rows from the top; `at` in milliseconds since 1970, when its keyframe was complete."""
-
-    width: int
-    height: int
-    rgb: bytes
-    at: int
+async def _asked(process: asyncio.subprocess.Process, codec: str, data: bytes, at: int) -> Still:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(ORDER.pack(CODECS.index(codec), at, len(data)) + data)
+    process.stdin.close()
+    there, width, height = ANSWER.unpack(await process.stdout.readexactly(ANSWER.size))
+    if not there:
+        raise NoPicture((await process.stdout.read(200)).decode(errors="replace"))
+    if not 0 < width * height <= MOST_PIXELS:
+        raise NoPicture("too large")
+    return Still(width, height, await process.stdout.readexactly(3 * width * height), at)
 
 
 class Exposure:
@@ -56,43 +101,9 @@ class Exposure:
         await asyncio.wait((self._frame,), timeout=seconds)
         return self._frame.done()
 
-    async def still(self) -> Still:
+    async def still(self, darkroom: Darkroom) -> Still:
         """Raises NoPicture."""
         if not self._frame.done():
             raise NoPicture("no keyframe came")
         frame, at = self._frame.result()
-        return await asyncio.to_thread(developed, self._codec, frame.data, at)
-
-
-def developed(codec: str, data: bytes, at: int) -> Still:
-    """Raises NoPicture for what cannot be decoded and for what is larger than MOST_PIXELS."""
-    if codec == "VP8" and not _vp8_fits(data):
-        raise NoPicture("no VP8 keyframe, or one that is too large")
-    context = av.CodecContext.create("vp8" if codec == "VP8" else "h264", "r")
-    assert isinstance(context, VideoCodecContext)
-    context.thread_count = 1
-    # libav looks at it before it makes room for a picture, and again when a stream changes its size
-    context.options = {"max_pixels": str(MOST_PIXELS)}
-    try:
-        frames = [*context.decode(av.Packet(data)), *context.decode(None)]
-    except av.FFmpegError as error:
-        raise NoPicture(f"not decoded: {error}") from None
-    if not frames:
-        raise NoPicture("nothing in it")
-    picture = frames[0].reformat(format="rgb24")
-    if not 0 < picture.width * picture.height <= MOST_PIXELS:
-        raise NoPicture("too large")
-    plane = picture.planes[0]
-    row = 3 * picture.width
-    raw = memoryview(plane)
-    rgb = b"".join(raw[start : start + row] for start in range(0, plane.line_size * picture.height, plane.line_size))
-    return Still(picture.width, picture.height, rgb, at)
-
-
-def _vp8_fits(data: bytes) -> bool:
-    """The header of a keyframe says its size (RFC 6386, 9.1)."""
-    if len(data) < 10 or data[0] & 1 or data[3:6] != _VP8_START:
-        return False
-    width = int.from_bytes(data[6:8], "little") & 0x3FFF
-    height = int.from_bytes(data[8:10], "little") & 0x3FFF
-    return 0 < width * height <= MOST_PIXELS
+        return await darkroom.develop(self._codec, frame.data, at)

@@ -15,7 +15,7 @@ import msgspec
 from server.calls import wire
 from server.calls.wire import Direction, Layer, Slot, Track
 from server.calls.worker.feedback import Publisher
-from server.calls.worker.keyframe import Exposure, NoPicture, Still
+from server.calls.worker.keyframe import Darkroom, Exposure, NoPicture, Still
 from server.calls.worker.peer import Endpoint, Media, Peer
 from server.calls.worker.recorder import Recording, Tap
 from server.calls.worker.sender import Viewer, Wanted
@@ -76,6 +76,7 @@ class Room:
         self._publishing: dict[str, _Publishing] = {}  # by person
         self._watching: dict[str, _Watching] = {}  # by person
         self._recordings: dict[str, Recording] = {}
+        self._darkroom = Darkroom()
         self._taps: dict[tuple[str, str, Track], _Tapped] = {}
 
     @property
@@ -185,7 +186,7 @@ class Room:
                 left -= _ASK_AGAIN_SECONDS
         finally:
             source.taps.discard(exposure.tap)
-        return await exposure.still()
+        return await exposure.still(self._darkroom)
 
     # -- recordings
 

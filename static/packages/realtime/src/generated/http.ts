@@ -1244,7 +1244,8 @@ export interface RecordingList {
 
 /**
  * A recording of a call. Each of its `people` may look at it, and delete it. `ended` is null while it goes on;
- * `reason` is then how it ended: `stopped`, `withdrawn`, `over` (the call was), `full`, or `failed`.
+ * `reason` is then how it ended: `stopped` (the call was over, or somebody in it did not agree any more, or not
+ * yet), `full`, `lease` (nobody renewed it), or `failed`.
  */
 export interface RecordingView {
   id: string

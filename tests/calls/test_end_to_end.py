@@ -34,7 +34,9 @@ from tests.wire.client import Socket, client_id
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return msgspec.structs.replace(settings, limits_factor=1000.0, calls_workers=1, calls_addresses=("127.0.0.1",))
+    return msgspec.structs.replace(
+        settings, limits_factor=1000.0, calls_workers=1, calls_spare=False, calls_addresses=("127.0.0.1",)
+    )
 
 
 class Person(Client):

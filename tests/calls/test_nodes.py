@@ -10,7 +10,7 @@ import pytest
 
 from server.calls.model import SeatState
 from server.calls.wire import Direction
-from server.errors import Code
+from server.errors import Code, VouchError
 from server.keys import Keys
 from server.services import Services
 from server.settings import Settings
@@ -128,6 +128,35 @@ async def test_a_node_that_does_not_answer_is_unavailable(boards: tuple[Switchbo
     there.hub.asking.gone(here.services.node)
     assert await refusal(asking) is Code.UNAVAILABLE
     there.hub.asking._send = real  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("second", ["cancel", "decline", "leave", "accept"])
+async def test_whatever_two_do_at_once_at_two_nodes_happens_in_one_order(
+    boards: tuple[Switchboard, Switchboard], second: str
+) -> None:
+    """Tom answers on one device while Ann takes it back, or he declines, leaves or answers on another one: the thread
+    tells of one beginning and one end, his phones stop once, nobody is left in a call that is over."""
+    here, there = boards
+    ann, tom = await here.friends("ann", "tom")
+    room = await here.direct(ann, tom)
+    for round in range(6):
+        call = await here.start(ann, room)
+        other = here.who(ann) if second == "cancel" else here.who(tom, "2")
+        works = [there.calls.accept(there.who(tom), call.id), getattr(here.calls, second)(other, call.id)]
+        done = await asyncio.gather(*(works if round % 2 else works[::-1]), return_exceptions=True)
+        assert not [fault for fault in done if isinstance(fault, BaseException) and not isinstance(fault, VouchError)]
+        if not (await here.calls.changes.get(call.id)).over:
+            assert len((await here.calls.changes.get(call.id)).inside) == 2
+            await here.calls.end(here.who(ann), call.id)
+        for board in boards:
+            await board.settle()
+        assert await here.services.store.collection("call_claims").find({}).to_list(9) == []
+        await here.quiet()
+        told = [entry.body["state"] for entry in await here.log(room) if entry.body.get("call") == call.id]
+        assert len(told) == 2
+        assert told[0] == "started"
+        over = [one for one in await here.inbox(tom, "ring_over") if one.body["call"] == call.id]
+        assert len(over) == 1
 
 
 async def test_nobody_waits_for_a_node_that_is_gone(boards: tuple[Switchboard, Switchboard]) -> None:

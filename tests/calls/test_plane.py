@@ -56,7 +56,7 @@ class Stage:
     def __init__(self, directory: Path) -> None:
         self.news: list[wire.News] = []
         self.lost: list[str] = []
-        settings = Settings(data_dir=directory, calls_workers=1, calls_addresses=("127.0.0.1",))
+        settings = Settings(data_dir=directory, calls_workers=1, calls_spare=False, calls_addresses=("127.0.0.1",))
         self.plane = Plane(settings, on_news=self.news.append, on_lost=self.lost.extend)
         self._peers: list[RTCPeerConnection] = []
         self._number = 0

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from server.calls import wire
+from server.calls.plane import Plane
 from server.calls.pool import Pool, Seat
 from server.calls.process import PlaneError, Process
-from server.settings import ROOT
+from server.settings import ROOT, Settings
 from tests.conftest import Run, eventually
 
 
@@ -200,6 +201,11 @@ async def test_without_any_free_one_those_with_calls_take_more_at_once(tmp_path:
         seats[-1].calls.add(call)
     assert seats[0] is seats[1], "nothing keeps a spare yet: it is quicker to share"
     await yard.pool.stop()
+
+
+@pytest.mark.parametrize(("spare", "processes"), [(True, 4), (False, 3)])
+def test_the_spare_is_a_setting(tmp_path: Path, spare: bool, processes: int) -> None:
+    assert len(Plane(Settings(data_dir=tmp_path, calls_workers=3, calls_spare=spare))._pool.seats) == processes
 
 
 async def test_what_comes_together_is_spread(tmp_path: Path) -> None:

@@ -109,11 +109,11 @@ vi.mock('../src/calls/api', () => ({
 const count = (name: string): number => asked.filter((each) => each.name === name).length
 
 function seat(person: string, more: Partial<SeatView> = {}): SeatView {
-  return { person, state: 'joined', here: person === 'p_me', device: null, voice: false, camera: false, screen: false, watching: [], since: 0, agrees: false, ...more }
+  return { person, state: 'joined', here: person === 'p_me', device: null, voice: false, camera: false, screen: false, watching: [], since: 0, agrees: false, picture: null, ...more }
 }
 
 function callOf(version: number, more: Partial<CallView> = {}): CallView {
-  return { id: 'cl_1', conversation: 'c_1', title: '', by: 'p_me', at: 0, video: true, pledge: null, state: 'running', reason: null, answered: 0, ended: null, rings_until: null, version, epoch: 1, seats: [seat('p_me'), seat('p_bo', { voice: true, camera: true })], people: [], recording: { state: 'off' }, watched_by: [], supervisors: [], can: ['leave'], ...more }
+  return { id: 'cl_1', conversation: 'c_1', title: '', by: 'p_me', at: 0, video: true, pledge: null, state: 'running', reason: null, answered: 0, ended: null, rings_until: null, version, epoch: 1, seats: [seat('p_me'), seat('p_bo', { voice: true, camera: true })], people: [], recording: { state: 'off' }, watched_by: [], supervisors: [], asks: [], can: ['leave'], ...more }
 }
 
 let tell: (call: CallView) => void

@@ -29,6 +29,8 @@ const LOOK = 2_000
 /** A faulty request is asked again after so long. */
 const AGAIN = 2_000
 
+const newKey = (): string => crypto.randomUUID().replaceAll('-', '')
+
 export function openRoom(first: CallView, wishes: Wishes, around: Surroundings): Room {
   const { me } = around
   const { id } = first
@@ -405,7 +407,9 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     cancel: () => quit(() => api.cancel(id)),
     end: async () => take(await api.end(id)),
     remove: async (person) => take(await api.remove(id, person)),
-    snapshot: async (person) => void (await api.snapshot(id, person, crypto.randomUUID().replaceAll('-', ''))),
+    snapshot: async (person) => void (await api.snapshot(id, person, newKey())),
+    askSnapshot: async (person) => take(await api.askSnapshot(id, person, newKey())),
+    answerSnapshot: async (ask, yes) => take(await api.answerSnapshot(id, ask, yes)),
     record: async (on) => take(await api.record(id, on)),
     close,
   }

@@ -53,6 +53,10 @@ export interface Room {
   end(): Promise<void>
   remove(person: string): Promise<void>
   snapshot(person: string): Promise<void>
+  /** Asks somebody for a picture; it is taken when they say yes. */
+  askSnapshot(person: string): Promise<void>
+  /** Says yes or no to a picture of oneself, or takes one's own question back. */
+  answerSnapshot(ask: string, yes: boolean): Promise<void>
   record(on: boolean): Promise<void>
   /** Lets go of everything without a word to the server. */
   close(): void

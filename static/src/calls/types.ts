@@ -2,7 +2,7 @@
 
 import type { CallView, ServerCallsModelSeatState, ServerCallsViewsSeatView, SlotWanted } from '@vouch/realtime/http'
 
-export type { CallList, CallView, ChangeSeat, IceServer, RecordingView, SnapshotView } from '@vouch/realtime/http'
+export type { CallList, CallView, ChangeSeat, IceServer, RecordingView, SnapshotAsk, SnapshotView } from '@vouch/realtime/http'
 export type SeatView = ServerCallsViewsSeatView
 export type SeatState = ServerCallsModelSeatState
 export type Slot = SlotWanted

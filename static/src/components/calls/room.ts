@@ -37,6 +37,8 @@ export interface RoomHere {
   end(): Promise<void>
   remove(person: string): Promise<void>
   snapshot(person: string): Promise<void>
+  askSnapshot(person: string): Promise<void>
+  answerSnapshot(ask: string, yes: boolean): Promise<void>
   record(on: boolean): Promise<void>
   /** Plays what the browser has kept silent; who plays something is asked by this. */
   playSound(): void
@@ -83,6 +85,8 @@ export function useRoom(): RoomHere {
     end: () => here.value?.end() ?? nothing(),
     remove: (person) => here.value?.remove(person) ?? nothing(),
     snapshot: (person) => here.value?.snapshot(person) ?? nothing(),
+    askSnapshot: (person) => here.value?.askSnapshot(person) ?? nothing(),
+    answerSnapshot: (ask, yes) => here.value?.answerSnapshot(ask, yes) ?? nothing(),
     record: (on) => here.value?.record(on) ?? nothing(),
     playSound: () => players.forEach((play) => play()),
     whenPlayed(play) {

@@ -16,7 +16,8 @@ export interface SeatLine {
   readonly quality: Quality
   readonly agrees: boolean
   readonly removable: boolean
-  readonly snapshot: boolean
+  /** How one comes to a picture of them now: at once, by their yes, or not at all. */
+  readonly snapshot: SeatView['picture']
 }
 
 export function isInside(seat: Pick<SeatView, 'state'>): boolean {
@@ -47,7 +48,7 @@ export function linesOf(call: CallView, around: Around): SeatLine[] {
       quality: around.qualityOf(seat.person),
       agrees: seat.agrees,
       removable: !own && call.can.includes('remove') && seat.state !== 'removed' && call.state !== 'ended',
-      snapshot: !own && inside && seat.camera && call.can.includes('snapshot'),
+      snapshot: !own && inside && seat.camera ? seat.picture : null,
     }
   })
   const rank = (line: SeatLine): number => (line.own ? 0 : line.inside ? 1 : line.state === 'ringing' ? 2 : 3)

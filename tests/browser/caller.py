@@ -27,16 +27,20 @@ class Caller(Person):
     def sign_in_as(self, other: Person) -> None:
         """From now on this browser is another device of that person."""
         self.context.clear_cookies()
-        self.api("POST", "/sessions", {"handle": other.handle, "password": PASSWORD})
+        self.api("POST", "/sessions", {"login": other.handle, "password": PASSWORD})
         self.id, self.handle = other.id, other.handle
 
     # ── In and out ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ring(self, conversation: str, *, camera: bool = True, voice: bool = True, pledge: str = "") -> str:
         """Calls the others of a conversation, as the pages do; the call's id."""
+        self.before(conversation, pledge)
+        return self.go_in(camera=camera, voice=voice)
+
+    def before(self, conversation: str, pledge: str = "") -> None:
+        """The page on which nobody is called yet."""
         about = f"&pledge={pledge}" if pledge else ""
         self.open(f"/calls/new?conversation={conversation}&video=1{about}")
-        return self.go_in(camera=camera, voice=voice)
 
     def join(self, call: str, *, camera: bool = True, voice: bool = True) -> str:
         self.open(f"/calls/{call}")
@@ -44,6 +48,11 @@ class Caller(Person):
 
     def go_in(self, *, camera: bool = True, voice: bool = True) -> str:
         """From the page before a call into it."""
+        self.try_to_go_in(camera=camera, voice=voice)
+        self.room.wait_for()
+        return self.page.url.rsplit("/", 1)[1].partition("?")[0]
+
+    def try_to_go_in(self, *, camera: bool = True, voice: bool = True) -> None:
         join = self.page.locator(".before__join")
         expect(join).to_be_enabled()
         for wanted, label in ((camera, "Join with camera"), (voice, "Join with microphone")):
@@ -51,8 +60,6 @@ class Caller(Person):
                 self.page.locator(".wishes").get_by_text(label).click()
         assert self.live() == {}, "nothing is open before one says so"
         join.click()
-        self.room.wait_for()
-        return self.page.url.rsplit("/", 1)[1].partition("?")[0]
 
     def leave(self) -> None:
         self.page.get_by_role("button", name=LEAVE).click()

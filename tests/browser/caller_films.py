@@ -29,7 +29,7 @@ class Look(NamedTuple):
     colour: Colour  # of the left half
     tone: int  # Hz
     fps: int = 10
-    #: the lower half snows: more than thin lines carry
+    #: the lowest third snows: more than thin lines carry
     snow: bool = False
     #: seconds of a round; the picture turns white for as long as the tone sounds
     flash: float = 0.0
@@ -77,8 +77,8 @@ def _film(look: Look, path: Path) -> None:
                 if lit:
                     plane[:] = 235 if place == 0 else 128
                 if look.snow and place == 0:
-                    flakes = chance.integers(30, 220, (height // 8, width // 4), np.uint8)
-                    plane[height // 2 :] = np.kron(flakes, np.ones((4, 4), np.uint8))
+                    flakes = chance.integers(30, 220, (height // 24, width // 8), np.uint8)
+                    plane[-(height // 24) * 8 :] = np.kron(flakes, np.ones((8, 8), np.uint8))
                 elif place == 0:
                     # something moves: no two pictures are the same
                     at = frame * (width - 24) // frames

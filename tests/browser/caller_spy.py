@@ -77,6 +77,7 @@ window.spy = {
             freezes: one?.freezeCount ?? 0,
             lost: one?.packetsLost ?? 0,
             packets: one?.packetsReceived ?? 0,
+            bytes: one?.bytesReceived ?? 0,
             asked: one?.nackCount ?? 0,
             codec: one?.codecId ?? '',
             colours: spy.colours(video, points),
@@ -99,6 +100,8 @@ window.spy = {
             }
             const levels = new Uint8Array(ear.frequencyBinCount)
             ear.getByteFrequencyData(levels)
+            // what is lower than every tone is a click, where a sound begins
+            levels.fill(0, 0, Math.ceil((300 * ear.fftSize) / context.sampleRate))
             const loudest = levels.indexOf(Math.max(...levels))
             return [{ hertz: (loudest * context.sampleRate) / ear.fftSize, level: levels[loudest] }]
         })

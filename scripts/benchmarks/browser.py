@@ -58,6 +58,10 @@ window.publish = async (width, height, fps, most) => {
     const camera = peer.addTransceiver(stream.getVideoTracks()[0], {
         direction: 'sendonly', sendEncodings: [{ maxBitrate: most, maxFramerate: fps }],
     })
+    // the same size for every subject, however slowly its line becomes wide
+    const wanted = camera.sender.getParameters()
+    wanted.degradationPreference = 'maintain-framerate-and-resolution'
+    await camera.sender.setParameters(wanted)
     only(sound, 'audio')
     only(camera, 'video')
 }

@@ -42,7 +42,7 @@ _VOICE_MS = 20
 def scenes() -> Iterator[av.VideoFrame]:
     """A second of pictures: noise that changes eight times fills the bits that an encoder may spend."""
     chance = random.Random(7)
-    coarse = [av.VideoFrame(80, 60, "rgb24") for _ in range(_SCENES)]
+    coarse = [av.VideoFrame(40, 30, "rgb24") for _ in range(_SCENES)]
     for picture in coarse:
         picture.planes[0].update(chance.randbytes(picture.planes[0].buffer_size))
     for number in range(_SCENES * _SCENE):
@@ -226,13 +226,13 @@ class Viewer(End):
         if packet.marker:
             self.frames += 1
         if self.first is None and packet.payload:
-            if _begins_key(packet.payload):
+            if begins_key(packet.payload):
                 self._key = packet.timestamp
             if packet.marker and packet.timestamp == self._key:
                 self.first = time.perf_counter()
 
 
-def _begins_key(payload: bytes) -> bool:
+def begins_key(payload: bytes) -> bool:
     """RFC 7741, 4.2 and 4.3."""
     if not payload[0] & 0x10 or payload[0] & 0x07:
         return False

@@ -59,8 +59,9 @@ def table(reports: Sequence[Report]) -> str:
         own = next((result for result in results.get((bench, metric), []) if result.subject == "vouch"), None)
         if own is None:
             continue
-        others = [f"{r.subject} {number(r.value)}" for r in results[bench, metric] if r.subject != "vouch"]
-        met = figure.met(own.value)
+        peers = {result.subject: result.value for result in results[bench, metric] if result.subject != "vouch"}
+        others = [f"{peer} {number(value)}" for peer, value in peers.items()]
+        met = figure.met(own.value, peers)
         cells = [
             f"`{bench}`" if bench != last else "",
             dates[bench] if bench != last else "",

@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from scripts.benchmarks.readings import number
 
 
+class Ratio(msgspec.Struct, frozen=True):
+    """At most so many times what this peer has in the same call."""
+
+    peer: str
+    most: float
+
+    def __str__(self) -> str:
+        if self.most < 1:
+            return f"{number(1 / self.most)} × less than {self.peer}"
+        return f"≤ {number(self.most)} × {self.peer}"
+
+
 class Figure(msgspec.Struct, frozen=True):
-    """`least` or `most` is the target of Vouch, in the figure's unit; `title` is what a chart calls it."""
+    """`least` or `most` is the target of Vouch, in the figure's unit, and so are `ratios` to what peers have; `title`
+    is what a chart calls it.
+    """
 
     title: str
     least: float | None = None
     most: float | None = None
+    ratios: tuple[Ratio, ...] = ()
 
-    def met(self, value: float) -> bool | None:
-        """Whether the target is reached; None where there is none."""
-        if self.least is not None:
-            return value >= self.least
-        if self.most is not None:
-            return value <= self.most
-        return None
+    def met(self, value: float, peers: Mapping[str, float] | None = None) -> bool | None:
+        """Whether the target is reached; None where there is none, or a peer that it names was not measured."""
+        if self.least is not None and value < self.least:
+            return False
+        if self.most is not None and value > self.most:
+            return False
+        found = [None if peers is None else peers.get(ratio.peer) for ratio in self.ratios]
+        if any(peer is not None and value > ratio.most * peer for ratio, peer in zip(self.ratios, found, strict=True)):
+            return False
+        if None in found or (self.least is None and self.most is None and not self.ratios):
+            return None
+        return True
 
     @property
     def target(self) -> str:
-        if self.least is not None:
-            return f"≥ {number(self.least)}"
-        return "–" if self.most is None else f"≤ {number(self.most)}"
+        parts = [] if self.least is None else [f"≥ {number(self.least)}"]
+        parts += [] if self.most is None else [f"≤ {number(self.most)}"]
+        return ", ".join([*parts, *map(str, self.ratios)]) or "–"
+
+
+def _forwarding(title: str, janus: float, relay: float | None = None) -> Figure:
+    """What forwarding may cost, by what it costs others."""
+    encoding = () if relay is None else (Ratio("mediarelay", 1 / relay),)
+    return Figure(title, ratios=(Ratio("janus", janus), *encoding))
 
 
 #: (bench, metric) → what is told of it, in the order of the report
@@ -68,9 +96,17 @@ FIGURES = {
     ("timers", "ack_p99_ratio"): Figure("… acknowledgement p99 beside it, to before", most=2),
     ("timers", "ack_p99_beside_ms"): Figure("… acknowledgement p99 beside it", most=50),
     ("timers", "ack_p99_alone_ms"): Figure("… acknowledgement p99 before"),
-    ("calls", "cpu_pct_v1"): Figure("Forwarding a call to one viewer, share of a core"),
-    ("calls", "cpu_pct_v8"): Figure("… to eight"),
-    ("calls", "cpu_pct_v24"): Figure("… to 24"),
+    ("calls", "cpu_pct_v1"): _forwarding("A browser's call to one viewer, share of a core", 1.5, 5),
+    ("calls", "cpu_pct_v8"): _forwarding("… to eight", 1.2, 12),
+    ("calls", "cpu_pct_v24"): _forwarding("… to 24", 1.1),
+    ("calls", "ramp_s"): Figure("Until 1 Mbit/s and 30 pictures a second", most=5),
     ("calls", "first_frame_ms"): Figure("First picture on a connection that is there", most=400),
     ("calls", "added_ms_p95"): Figure("From publisher to viewer, p95", most=10),
+    ("calls", "fps_at_5pct_loss"): Figure("Pictures shown when 5 % of packets are lost", least=24),
+    ("calls", "frozen_pct_at_5pct_loss"): Figure("… time that the picture stood still", most=0),
+    ("calls_crowd", "cpu_pct"): Figure("30 people, 150 times watched: share of a core"),
+    ("calls_crowd", "lost_pct"): Figure("… packets lost"),
+    ("calls_crowd", "delay_p50_ms"): Figure("… from publisher to viewer, median"),
+    ("calls_crowd", "delay_p95_ms"): Figure("… p95"),
+    ("calls_crowd", "memory_pct"): Figure("Memory after 100 joins and leaves, to before", most=105),
 }

@@ -132,6 +132,7 @@ class _RelayVenue:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._turn = asyncio.Lock()  # the answers come in the order of the offers
         self.pid: int = process.pid
 
     async def publish(self, end: End) -> None:
@@ -149,8 +150,9 @@ class _RelayVenue:
         to, back = self._process.stdin, self._process.stdout
         assert to is not None
         assert back is not None
-        to.write(json.dumps(offer).encode() + b"\n")
-        line = await back.readline()
+        async with self._turn:
+            to.write(json.dumps(offer).encode() + b"\n")
+            line = await back.readline()
         if not line:
             raise RuntimeError("MediaRelay has ended")
         return str(json.loads(line))

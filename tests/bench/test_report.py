@@ -9,7 +9,7 @@ import pytest
 
 from scripts.benchmarks import BENCHES, __main__, chart, report
 from scripts.benchmarks.readings import Report, Result, as_json
-from scripts.benchmarks.targets import FIGURES, Figure
+from scripts.benchmarks.targets import FIGURES, Figure, Ratio
 
 AT = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -40,6 +40,36 @@ def figures(name: str) -> Report:
 def test_targets(figure: Figure, value: float, met: bool | None, target: str) -> None:
     assert figure.met(value) is met
     assert figure.target == target
+
+
+CALL = Figure("", most=10, ratios=(Ratio("janus", 1.5), Ratio("mediarelay", 1 / 5)))
+
+
+@pytest.mark.parametrize(
+    ("value", "peers", "met"),
+    [
+        (3.0, {"janus": 2.0, "mediarelay": 15.0}, True),
+        (3.1, {"janus": 2.0, "mediarelay": 15.0}, False),
+        (3.0, {"janus": 3.0, "mediarelay": 14.9}, False),
+        (11.0, {"janus": 30.0, "mediarelay": 90.0}, False),
+        # what was not measured proves nothing, but can be missed without it
+        (3.0, {"janus": 2.0}, None),
+        (3.1, {"janus": 2.0}, False),
+        (3.0, None, None),
+    ],
+)
+def test_targets_that_are_ratios(value: float, peers: dict[str, float] | None, met: bool | None) -> None:
+    assert CALL.met(value, peers) is met
+
+
+def test_ratios_are_told() -> None:
+    assert CALL.target == "≤ 10, ≤ 1.5 × janus, 5 × less than mediarelay"
+    results = [result("cpu_pct_v24", "vouch", 12.0, "%"), result("cpu_pct_v24", "janus", 10.0, "%")]
+    (row,) = [
+        line for line in report.table([Report("calls", AT, "A processor", 2, results)]).splitlines() if "v24" in line
+    ]
+    assert "| ≤ 1.1 × janus | 12 (**missed**) |" in row
+    assert row.endswith("| janus 10 |")
 
 
 def test_every_bench_is_told_of() -> None:

@@ -11,9 +11,10 @@ import { useConnection } from './connection'
 import { useSession } from './session'
 
 const PAGE = 30
-/** Milliseconds that a phone rings, and in which several changes lead to one look at the list. */
+/** Milliseconds that a phone rings, in which several changes lead to one look at the list, and between two tries for a socket. */
 const RING = 45_000
 const GATHER = 250
+const HURRY = 1_000
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 
@@ -149,6 +150,24 @@ export const useCalls = defineStore('calls', () => {
     }
   }
 
+  /** In a call nobody waits long for a socket: as long as there is none it is tried every second, if the server does not ask for patience. */
+  function heed(tell: (online: boolean) => void): () => void {
+    let hurrying: ReturnType<typeof setInterval> | undefined
+    const stop = watch(
+      () => connection.online,
+      (online) => {
+        clearInterval(hurrying)
+        if (!online) hurrying = setInterval(() => connection.wake(), HURRY)
+        tell(online)
+      },
+      { immediate: true, flush: 'sync' },
+    )
+    return () => {
+      clearInterval(hurrying)
+      stop()
+    }
+  }
+
   /** Joins with what is wished for: from here on devices are opened. Another call of this window is left. */
   async function enter(call: CallView, wishes: Wishes): Promise<void> {
     quietEverywhere(call.id)
@@ -156,7 +175,7 @@ export const useCalls = defineStore('calls', () => {
     const opened = openRoom(call, wishes, {
       me: session.me?.id ?? '',
       follow,
-      heed: (tell) => watch(() => connection.online, tell, { immediate: true, flush: 'sync' }),
+      heed,
       channel: (id) => connection.channel(`call:${id}`),
       changed: (now) => void (current.value = room.value === opened ? now : current.value),
       closed: () => room.value === opened && left(),

@@ -71,6 +71,7 @@ class Identity:
         context.set_max_proto_version(_DTLS_1_2)
         context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # after the handshake next to nothing comes
         # The fingerprint is compared when the handshake is over.
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
         context.use_certificate(certificate)
@@ -121,11 +122,12 @@ class Handshake:
         if self.keys is None:
             return self._shake()
         try:
-            self._ssl.recv(_BUFFER)
+            while True:  # to the last record, or they would pile up in OpenSSL
+                self._ssl.recv(_BUFFER)
         except SSL.ZeroReturnError:
             self.closed = True
         except SSL.Error:
-            pass  # nothing to read, or rubbish that OpenSSL has left out
+            pass  # nothing more to read, or rubbish that OpenSSL has left out
         return self._written()
 
     def timeout(self) -> float | None:
@@ -160,7 +162,7 @@ class Handshake:
         try:
             certificate = self._ssl.get_peer_certificate(as_cryptography=True)
             ours = certificate is not None and self._fingerprints.match(certificate)
-        except ValueError as error:  # OpenSSL reads more than the library does
+        except (ValueError, x509.InvalidVersion) as error:  # OpenSSL reads more than the library does
             raise DtlsError("an unreadable certificate") from error
         if not ours:
             raise DtlsError("the certificate is not the one of the offer")

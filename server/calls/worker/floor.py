@@ -13,7 +13,7 @@ import structlog
 
 from server.calls import wire
 from server.calls.worker.keyframe import NoPicture
-from server.calls.worker.peer import BadOffer, Endpoint
+from server.calls.worker.peer import BadOffer, Busy, Endpoint
 from server.calls.worker.room import Refusal, Room
 
 _log = structlog.get_logger(__name__)
@@ -85,7 +85,7 @@ class Floor:
     @staticmethod
     def _refused(ask: wire.Asks, error: Exception) -> wire.Refused:
         match error:
-            case Refusal() | BadOffer():
+            case Refusal() | BadOffer() | Busy():
                 return wire.Refused(id=ask.id, code=error.code, text=str(error))
             case NoPicture():
                 return wire.Refused(id=ask.id, code="no_picture", text=str(error))

@@ -26,6 +26,9 @@ import msgspec
 SILENCE = 15.0
 #: Seconds for which an address has our trust after it has answered a check of ours (RFC 7675, 5.1).
 CONSENT = 30.0
+#: Seconds after which a chosen address is left for another one that is heard: a router gave the browser a new port,
+#: say. Longer than browsers let pass between two checks (Firefox: 6 s).
+MOVED = 8.0
 #: Seconds between our checks towards one address: before its first answer, and afterwards.
 _ASK_UNPROVED = 0.05
 _ASK_AGAIN = 5.0
@@ -195,6 +198,7 @@ class Ice:
         self._paths: dict[Address, _Path] = {}
         self._seen: OrderedDict[bytes, Address] = OrderedDict()
         self.selected: Address | None = None
+        self._nominee: Address | None = None  # takes its place as soon as it has answered us
         #: Addresses that made room for others, until somebody takes note of it.
         self.evicted: list[Address] = []
         self._heard = now
@@ -215,6 +219,15 @@ class Ice:
         if path is not None:
             path.heard = self._heard = now
 
+    def knows(self, address: Address) -> bool:
+        """Whether it is among `addresses`."""
+        return address in self._paths
+
+    def awaits(self, transaction: bytes, address: Address) -> bool:
+        """Whether an answer to this check of ours is to come from there."""
+        path = self._paths.get(address)
+        return path is not None and transaction in path.waiting
+
     def proved(self, address: Address) -> float:
         """When a check of ours was answered from there; minus infinity for never."""
         path = self._paths.get(address)
@@ -222,7 +235,10 @@ class Ice:
 
     def may_send(self, now: float) -> bool:
         """Whether media may go to the selected address: it answers us, and we hear from it."""
-        path = self._paths.get(self.selected) if self.selected is not None else None
+        return self.selected is not None and self._usable(self.selected, now)
+
+    def _usable(self, address: Address, now: float) -> bool:
+        path = self._paths.get(address)
         return path is not None and now - path.heard <= SILENCE and now - path.proved <= CONSENT
 
     def receive(self, data: bytes, address: Address, now: float) -> tuple[Verdict, list[bytes]]:
@@ -251,13 +267,23 @@ class Ice:
             return "ok", [built(_ERROR, message.transaction, [reason], self._password)]
         path = self._path(address, now)
         path.heard = self._heard = now
-        if self.selected is None or self.selected not in self._paths or _USE_CANDIDATE in message.attributes:
-            self.selected = address
+        self._choose(address, now, nominated=_USE_CANDIDATE in message.attributes)
         out = [
             built(_SUCCESS, message.transaction, [(_XOR_ADDRESS, _xored(address, message.transaction))], self._password)
         ]
         out += self._ask(path, now)
         return "ok", out
+
+    def _choose(self, address: Address, now: float, *, nominated: bool) -> None:
+        """Where media go on; where they flow, until the new address has proved to be the browser's."""
+        selected = self._paths.get(self.selected) if self.selected is not None else None
+        if selected is None or self.selected is None:
+            self.selected = address
+        elif nominated or now - selected.heard > MOVED:
+            if address == self.selected or self._usable(address, now) or not self._usable(self.selected, now):
+                self.selected, self._nominee = address, None
+            else:
+                self._nominee = address
 
     def _answered(self, message: Message, address: Address, now: float) -> tuple[Verdict, list[bytes]]:
         path = self._paths.get(address)
@@ -269,6 +295,8 @@ class Ice:
         path.waiting.clear()
         path.unanswered = 0
         path.proved = path.heard = self._heard = now
+        if address == self._nominee:
+            self.selected, self._nominee = address, None
         if address == self.selected:
             self.round_trip = now - asked
         return "ok", []

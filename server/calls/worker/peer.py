@@ -23,13 +23,18 @@ from server.calls.worker.sdp import BadOffer, Codec, Media
 from server.calls.worker.srtp import Drop, Inbound, Outbound
 from server.calls.worker.udp import Udp
 
-__all__ = ["BadOffer", "Codec", "Counters", "Endpoint", "Media", "Peer"]
+__all__ = ["BadOffer", "Busy", "Codec", "Counters", "Endpoint", "Media", "Peer"]
 
 #: Seconds from an offer to the end of the handshake.
 CONNECT_WITHIN = 30.0
 #: Peers that share an address are tried one after the other: whoever claims a stranger's gains nothing by it.
 _SHARING = 4
+#: Connections of a worker, and those of them that have not come up yet: each of these may cost us a handshake.
+MAX_PEERS = 2_048
+MAX_OPENING = 256
 _TICK = 1.0
+#: Of faults that datagrams cause, one of so many is told of.
+_FAULTS_OF_A_LINE = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +48,12 @@ class Counters(msgspec.Struct):
     bytes_out: int = 0
     #: Why → how many were dropped. Reasons are a fixed set of words.
     dropped: Counter[str] = msgspec.field(default_factory=Counter)
+
+
+class Busy(Exception):
+    """There are as many connections as there may be; `code` as in wire.Refused."""
+
+    code = "full"
 
 
 def _nothing(*_: object) -> None:
@@ -139,7 +150,8 @@ class Peer:
         if verdict != "ok":
             self._counters.dropped["stun_" + verdict] += 1
             return
-        self._endpoint.know(self, address)
+        if self.ice.knows(address):  # a conflict about roles is answered, and nothing else
+            self._endpoint.know(self, address)
         while self.ice.evicted:
             self._endpoint.disown(self, self.ice.evicted.pop())
         for reply in replies:
@@ -181,9 +193,7 @@ class Peer:
             else:
                 self.on_rtp(plain, now)
         except Exception:  # whatever a packet does to its reader, the port goes on for everybody else
-            counters.dropped["unread"] += 1
-            if counters.dropped["unread"] % 1_000 == 1:
-                log.exception("a packet was not read", dropped=counters.dropped["unread"])
+            self._endpoint.fault("unread")
         return None
 
     def tick(self, now: float) -> None:
@@ -239,13 +249,17 @@ class Peer:
 
     def _down(self, reason: str) -> None:
         if not self.closed:
+            on_down = self.on_down
             self._forget()
-            self._call(self.on_down, reason)
+            self._call(on_down, reason)
 
     def _forget(self) -> None:
         self.closed = True
         self.up = False
         self._target = self._inbound = self._outbound = None
+        # Who listens mostly holds us, too: without this, memory would come back when the collector does.
+        self.on_rtp = self.on_rtcp = self.on_up = self.on_down = _nothing
+        self._held.clear()
         if self._resend is not None:
             self._resend.cancel()
             self._resend = None
@@ -312,7 +326,9 @@ class Endpoint:
         return self._udp.lost
 
     def accept(self, offer: str, direction: Direction) -> Peer:
-        """Raises BadOffer, whose `code` is `bad_offer` or `too_large`."""
+        """Raises BadOffer, whose `code` is `bad_offer` or `too_large`, and Busy, whose `code` is `full`."""
+        if len(self._peers) >= MAX_PEERS or sum(not peer.up for peer in self._peers.values()) >= MAX_OPENING:
+            raise Busy("too many connections")
         peer = Peer(self, sdp.read(offer, direction), direction)
         self._peers[peer.ice.ufrag.encode()] = peer
         return peer
@@ -349,6 +365,12 @@ class Endpoint:
     # -- inside
 
     def _received(self, data: bytes, address: Address) -> None:
+        try:
+            self._take(data, address)
+        except Exception:  # it concerns one peer, and others' datagrams have come with it
+            self.fault("failed")
+
+    def _take(self, data: bytes, address: Address) -> None:
         """RFC 7983: the first byte says what it is."""
         if len(data) < 2:
             self.counters.dropped["malformed"] += 1
@@ -381,12 +403,23 @@ class Endpoint:
                 return
         else:  # perhaps the answer to a check of ours
             for owner in self._owners.get(address, ()):
-                owner.take_stun(data, address, self.now())
-                return
+                if owner.ice.awaits(data[8:20], address):
+                    owner.take_stun(data, address, self.now())
+                    return
         self.counters.dropped["stranger"] += 1
 
     def _tick(self) -> None:
         self._ticking = self._loop.call_later(_TICK, self._tick)
         now = self.now()
         for peer in self.peers:
-            peer.tick(now)
+            try:
+                peer.tick(now)
+            except Exception:
+                self.fault("failed")
+
+    def fault(self, kind: str) -> None:
+        """Something of ours failed, in an `except`: counted, and told of from time to time."""
+        dropped = self.counters.dropped
+        dropped[kind] += 1
+        if dropped[kind] % _FAULTS_OF_A_LINE == 1:
+            log.exception("a datagram was not read", why=kind, dropped=dropped[kind])

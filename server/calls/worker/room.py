@@ -90,7 +90,7 @@ class Room:
     # -- connections
 
     def connect(self, connection: str, person: str, direction: Direction, offer: str) -> str:
-        """The answer to an offer. Raises BadOffer, Refusal `full`."""
+        """The answer to an offer. Raises BadOffer, Refusal or Busy `full`."""
         if self.publishing + self.watching >= MOST_CONNECTIONS:
             raise Refusal("full", "too many connections")
         peer = self._endpoint.accept(offer, direction)

@@ -130,17 +130,22 @@ async def test_media_cannot_be_pointed_at_somebody_else() -> None:
         # As if from the victim's address: the packet is the party's, the address is not.
         for _ in range(200):
             ada.peer.take_stun(ada.check((USE_CANDIDATE, b"")), victim.address, server.now())
-        assert ada.peer.ice.selected == victim.address
-        before = server.counters.packets_out
+        ssrc = ada.peer.media[0].ssrc
         for seq in range(100):
-            ada.peer.send_rtp(packet_of(seq, ada.peer.media[0].ssrc, bytes(1_000)))
-        assert server.counters.packets_out == before
+            ada.peer.send_rtp(packet_of(seq, ssrc, bytes(100)))
+        assert ada.inbound is not None
+        for seq in range(100):
+            assert ada.inbound.rtp(await ada.wire.media.get()) == packet_of(seq, ssrc, bytes(100))
+        # Not even when nothing is heard from its own address any more.
+        later = server.now() + 16
+        ada.peer.take_stun(ada.check((USE_CANDIDATE, b"")), victim.address, later)
+        assert ada.peer.ice.selected == victim.address
+        for seq in range(100, 200):
+            ada.peer.send_rtp(packet_of(seq, ssrc, bytes(1_000)))
+        assert server.counters.packets_out == 100
         assert server.counters.dropped["not_up"] == 100
         ada.wire.send(ada.check((USE_CANDIDATE, b"")))
         await ada.wire.stun.get()
-        ada.peer.send_rtp(packet_of(1_000, ada.peer.media[0].ssrc))
-        assert ada.inbound is not None
-        assert ada.inbound.rtp(await ada.wire.media.get()) == packet_of(1_000, ada.peer.media[0].ssrc)
         assert victim.media.empty()
         assert victim.dtls.empty()
 

@@ -193,7 +193,7 @@ def test_addresses_are_bounded_and_the_selected_one_stays() -> None:
     mine = agent()
     mine.receive(check(mine, nominate=True), HERE, 0.0)
     for port in range(1, 1_000):
-        mine.receive(check(mine), sockaddr("192.0.2.9", port, v6=False), float(port))
+        mine.receive(check(mine), sockaddr("192.0.2.9", port, v6=False), port / 1_000)
     assert len(mine.addresses) == 16
     assert mine.selected == HERE
     assert HERE in mine.addresses

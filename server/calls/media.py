@@ -7,7 +7,7 @@ takes its connections with it, and the call's epoch is raised so that everybody 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -21,7 +21,7 @@ from server.calls.process import PlaneError
 from server.calls.recordings import Recordings
 from server.calls.repo import CallsRepo
 from server.calls.rules import seats
-from server.calls.wire import Direction, Slot
+from server.calls.wire import Direction, Slot, Track
 from server.errors import Code, VouchError
 from server.ids import new_id
 from server.realtime.background import Background
@@ -114,17 +114,25 @@ class MediaHere:
         await self._close(id, connection)
 
     async def view(self, id: str, person: str, session: str, connection: str, slots: Sequence[Slot]) -> None:
-        link = self._own(id, person, session, connection)
-        if link.direction is not Direction.WATCH:
-            raise VouchError(Code.CONFLICT, "This connection does not watch.")
-        call = await self._changes.get(id)
-        seats.seated(call, person, session)
-        there = {seat.person for seat in call.inside}
-        shown = [slot for slot in slots if slot.person in there and slot.person != person]
-        try:
-            await self._plane.view(id, connection, shown)
-        except PlaneError as fault:
-            raise refusal(fault) from None
+        async with self._turn(f"{id}|{person}|{Direction.WATCH}"):
+            link = self._own(id, person, session, connection)
+            if link.direction is not Direction.WATCH:
+                raise VouchError(Code.CONFLICT, "This connection does not watch.")
+            call = await self._changes.get(id)
+            before = seats.seated(call, person, session).viewing
+            there = {seat.person for seat in call.inside}
+            shown = [slot for slot in slots if slot.person in there and slot.person != person]
+            seen = {slot.person for slot in shown if slot.track is not Track.VOICE}
+            # Whoever is seen is told before they are, and hears the opposite after it.
+            await self._viewing(id, person, session, seen.union(before))
+            try:
+                await self._plane.view(id, connection, shown)
+            except PlaneError as fault:
+                raise refusal(fault) from None
+            await self._viewing(id, person, session, seen)
+
+    async def _viewing(self, id: str, person: str, session: str, seen: Collection[str]) -> None:
+        await self._changes.apply(id, lambda call, now: seats.view(call, person, session, seen, now))
 
     async def picture(self, id: str, person: str) -> wire.Picture:
         try:
@@ -141,12 +149,24 @@ class MediaHere:
         return link
 
     async def _close(self, id: str, connection: str) -> None:
-        self._links.get(id, {}).pop(connection, None)
-        self._count()
+        self._unlink(id, connection)
         try:
             await self._plane.disconnect(id, connection)
         except PlaneError as fault:  # it has ended by itself, or its worker has
             log.debug("connection not closed", call=id, code=fault.code)
+
+    def _unlink(self, id: str, connection: str) -> None:
+        """The connection has ended. Who watched by it sees nobody any more."""
+        link = self._links.get(id, {}).pop(connection, None)
+        self._count()
+        if link is not None and link.direction is Direction.WATCH:
+            self._spawn(self._unseeing(id, link), "end of watching")
+
+    async def _unseeing(self, id: str, link: Link) -> None:
+        person, session, direction = link
+        async with self._turn(f"{id}|{person}|{direction}"):
+            if link not in self._links.get(id, {}).values():  # nor watches by a newer one
+                await self._viewing(id, person, session, ())
 
     # ── What follows from the call ──────────────────────────────────────────────────────────────────────────────────
 
@@ -182,8 +202,7 @@ class MediaHere:
     def _news(self, news: wire.News) -> None:
         match news:
             case wire.Down(call=call, connection=connection):
-                self._links.get(call, {}).pop(connection, None)
-                self._count()
+                self._unlink(call, connection)
             case wire.Line(call=call, person=person, loss=loss, bitrate=bitrate):
                 body = {"person": person, "loss": loss, "bitrate": bitrate}
                 self._near.signal(f"call:{call}", "line", body)

@@ -73,7 +73,8 @@ INSIDE = frozenset({SeatState.JOINED, SeatState.AWAY})
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
     """One person's place. `since`: in this state; `session`: the sign-in that has it; `joined`: it ever was taken.
 
-    `voice`, `camera`, `screen`: what they say that they show; `watching`: whom they look at; `agrees`: to be recorded.
+    `voice`, `camera`, `screen`: what they say that they show; `watching`: whom they say that they look at; `viewing`:
+    whose pictures flow to them, whatever they say; `agrees`: to be recorded.
     """
 
     person: str
@@ -85,11 +86,18 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     camera: bool = False
     screen: bool = False
     watching: tuple[str, ...] = ()
+    viewing: tuple[str, ...] = ()
     agrees: bool = False
 
     @property
     def inside(self) -> bool:
         return self.state in INSIDE
+
+    @property
+    def looks_at(self) -> tuple[str, ...]:
+        """Who is told that this person watches them. Of those who are not in the call nothing flows yet: it does by
+        itself when they come back."""
+        return tuple(dict.fromkeys((*self.watching, *self.viewing)))
 
 
 class RecordingState(StrEnum):

@@ -62,6 +62,7 @@ class Listing:
         me, now = principal.id, self._clock.now()
         parties = (await self._parties(call.pledge) if call.pledge else None) or Parties()
         watched, supervisors = parties.watched, parties.supervisors
+        there = {seat.person for seat in call.inside}
         can = permits.can(
             call,
             me,
@@ -95,6 +96,7 @@ class Listing:
                     me,
                     principal.session,
                     permits.picture(call, me, principal.session, seat.person, supervisors, watched),
+                    [one for one in seat.looks_at if one in there],
                 )
                 for seat in call.seats
             ],
@@ -103,7 +105,7 @@ class Listing:
                 recording.state, recording.by or None, to_ms(recording.since) if recording.since else None
             ),
             asks=[_ask(ask) for ask in call.asks if me in (ask.by, ask.person) and now < ask.until],
-            watched_by=[seat.person for seat in call.inside if me in seat.watching],
+            watched_by=[seat.person for seat in call.inside if me in seat.looks_at and me in there],
             # nobody learns here who else supervises somebody
             supervisors=sorted(supervisors & {seat.person for seat in call.seats}),
             can=can,
@@ -130,7 +132,7 @@ def _ask(ask: PictureAsk) -> SnapshotAsk:
     )
 
 
-def _seat(seat: Seat, me: str, session: str, picture: Literal["take", "ask"] | None) -> SeatView:
+def _seat(seat: Seat, me: str, session: str, picture: Literal["take", "ask"] | None, watching: list[str]) -> SeatView:
     here = seat.inside and seat.person == me and seat.session == session
     return SeatView(
         person=seat.person,
@@ -140,7 +142,7 @@ def _seat(seat: Seat, me: str, session: str, picture: Literal["take", "ask"] | N
         voice=seat.voice,
         camera=seat.camera,
         screen=seat.screen,
-        watching=list(seat.watching),
+        watching=watching,
         since=to_ms(seat.since),
         agrees=seat.agrees,
         picture=picture,

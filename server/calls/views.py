@@ -149,7 +149,8 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
 
     `title` is the conversation's, empty for a direct one. `reason`: why it has ended. `rings_until`: while somebody's
     phone rings. `answered`: since when two were in it. `epoch` is raised when all media are to be set up anew.
-    `watched_by`: who looks at oneself now; `supervisors`: those of its pledge, as far as they are called here.
+    `watched_by`: to whom one's pictures flow now, or who says that they look; `supervisors`: those of its pledge, as
+    far as they are called here.
     `asks`: pictures that one asks for or is asked for. `can`: what one may do now, of `accept`, `decline`, `join`,
     `cancel`, `leave`, `end`, `remove`, `record`, `agree`, `withdraw`, `snapshot`, `ask_snapshot`.
     """

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from server.calls import wire
 from server.calls.model import RecordingState
@@ -68,6 +71,69 @@ async def test_only_ones_own_connections_are_closed_and_changed(board: Switchboa
     assert board.plane.views[mine] == (Slot(0, ann, Track.CAMERA, Layer.LARGE),)  # nobody who is not there
     await connections.disconnect(board.who(tom), call.id, mine)
     assert board.plane.people(call.id) == [(ann, "publish")]
+
+
+async def test_who_is_seen_is_told_whatever_the_viewer_says(board: Switchboard) -> None:
+    """The bar "you are being watched by …" follows what flows (R-14)."""
+    ann, tom, max_ = await board.friends("ann", "tom", "max")
+    call = await board.joined(await board.group(ann, tom, max_), ann, tom, max_)
+    mine = await board.connect(tom, call.id, Direction.WATCH)
+    connections, me = board.calls.connections, board.who(tom)
+
+    async def watched(person: str) -> list[str]:
+        await board.settle()
+        return (await board.view_of(person, call.id)).watched_by
+
+    await connections.view(me, call.id, mine, SetView([SlotWanted(0, ann), SlotWanted(1, max_, Track.VOICE)]))
+    assert (await watched(ann), await watched(max_)) == ([tom], []), "a voice is heard, not seen"
+    await board.calls.leave(board.who(ann), call.id)
+    assert await watched(ann) == []
+    await board.calls.accept(board.who(ann), call.id)
+    assert await watched(ann) == [tom], "her picture flows to him as soon as she shows it"
+    await board.calls.change_seat(me, call.id, ChangeSeat(watching=[]))
+    assert await watched(ann) == [tom], "and cannot be denied"
+    board.plane.refuses = "failed"
+    refused = connections.view(me, call.id, mine, SetView([SlotWanted(0, max_)]))
+    assert await refusal(refused) is Code.UNAVAILABLE
+    assert (await watched(ann), await watched(max_)) == ([tom], [tom]), "nobody knows what flows"
+    board.plane.refuses = ""
+    await connections.view(me, call.id, mine, SetView([SlotWanted(0, max_, Track.SCREEN)]))
+    assert (await watched(ann), await watched(max_)) == ([], [tom])
+    board.plane.on_news(wire.Down(call.id, mine, "timeout"))
+    assert await watched(max_) == []
+    mine = await board.connect(tom, call.id, Direction.WATCH)
+    await connections.view(me, call.id, mine, SetView([SlotWanted(0, ann, Track.SMALL)]))
+    assert await watched(ann) == [tom]
+    await connections.disconnect(me, call.id, mine)
+    assert await watched(ann) == []
+
+
+async def test_what_is_told_of_watching_keeps_the_order_of_what_flows(
+    board: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two views at once, or one while the connection before it ends, hide nobody who looks."""
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    mine = await board.connect(tom, call.id, Direction.WATCH)
+    real, busy, most = board.plane.view, 0, 0
+
+    async def view(*asked: Any) -> None:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        await board.calls.changes.get(call.id)
+        await real(*asked)
+        busy -= 1
+
+    monkeypatch.setattr(board.plane, "view", view)
+    wanted = [SetView([SlotWanted(0, ann)]), SetView([])] * 3
+    await asyncio.gather(*(board.calls.connections.view(board.who(tom), call.id, mine, one) for one in wanted))
+    assert most == 1
+    board.plane.on_news(wire.Down(call.id, mine, "timeout"))
+    mine = await board.connect(tom, call.id, Direction.WATCH)
+    await board.calls.connections.view(board.who(tom), call.id, mine, SetView([SlotWanted(0, ann)]))
+    await board.settle()
+    assert (await board.view_of(ann, call.id)).watched_by == [tom]
 
 
 async def test_a_worker_that_dies_raises_the_epoch_and_everybody_connects_anew(board: Switchboard) -> None:

@@ -313,6 +313,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda p, q: lambda c, now: pictures.ask(c, f"pq_{p}{q}", "k", p, session(p), q, now), people, people),
     st.builds(lambda p, q: lambda c, now: pictures.refuse(c, f"pq_{p}{q}", q, session(q), now), people, people),
     st.builds(lambda p, q: lambda c, now: pictures.taken(c, f"pq_{p}{q}", "pf_1", now), people, people),
+    st.builds(lambda p, d, q: lambda c, now: seats.view(c, p, session(p, d), [q], now), people, devices, people),
     st.just(course.tick),
     st.just(lambda c, now: seats.placed(c, "n_2")),
 )
@@ -351,8 +352,9 @@ def test_whatever_happens_holds_together(others: set[str], happens: list[tuple[S
             assert call.due is not None
             assert call.due > now or course.tick(call, now) != call
         for seat in call.seats:
-            assert seat.inside or not (seat.session or seat.voice or seat.camera or seat.screen or seat.watching)
+            assert seat.inside or not (seat.session or seat.voice or seat.camera or seat.screen or seat.looks_at)
             assert set(seat.watching) <= {one.person for one in inside} - {seat.person}
+            assert seat.person not in seat.viewing
             old = before.seat(seat.person)
             if old and old.state is SeatState.REMOVED:
                 assert seat.state is SeatState.REMOVED

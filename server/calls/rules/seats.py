@@ -156,6 +156,16 @@ def change(
     return settled(with_seat(call, msgspec.structs.replace(seat, **fields)), now)
 
 
+def view(call: Call, me: str, session: str, persons: Collection[str], now: datetime) -> Call:
+    """Pictures of these people flow to this sign-in: they are told so, whatever it says that it looks at (R-14).
+    Nothing without its seat."""
+    seat = call.seat(me)
+    if call.over or seat is None or not seat.inside or seat.session != session:
+        return call
+    there = {one.person for one in call.inside} - {me}
+    return settled(with_seat(call, msgspec.structs.replace(seat, viewing=tuple(sorted(there & set(persons))))), now)
+
+
 def away(call: Call, person: str, session: str, now: datetime) -> Call:
     """No socket of the sign-in is there."""
     seat = call.seat(person)
@@ -208,7 +218,8 @@ def placed(call: Call, node: str) -> Call:
     """The media are set up anew, at this node. What was being recorded has ended with the old ones."""
     if call.over:
         return call
-    call = turned(call, place=node, epoch=call.epoch + 1)
+    nothing_flows = tuple(msgspec.structs.replace(seat, viewing=()) for seat in call.seats)
+    call = turned(call, place=node, epoch=call.epoch + 1, seats=nothing_flows)
     if call.recording.state is not RecordingState.ON:
         return call
     undecided = tuple(msgspec.structs.replace(seat, agrees=False) for seat in call.seats)

@@ -65,6 +65,8 @@ async def serve(descriptor: int, port: int, addresses: tuple[str, ...]) -> None:
     try:
         while True:
             (length,) = wire.LENGTH.unpack(await reader.readexactly(wire.LENGTH.size))
+            if length > wire.MAX_MESSAGE:
+                raise ValueError(f"a message of {length} bytes")
             floor.take(wire.asks.decode(await reader.readexactly(length)))
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
@@ -85,7 +87,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         asyncio.run(serve(options.socket, options.port, tuple(options.address) or own_addresses()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.DecodeError) as error:
         _log.error("call worker cannot serve", error=str(error))
         return 1
     return 0

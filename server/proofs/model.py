@@ -143,6 +143,12 @@ class ProofView(msgspec.Struct, frozen=True, kw_only=True):
     alike: AlikeView | None = None
 
 
+class CallProofs(msgspec.Struct, frozen=True):
+    """The newest first."""
+
+    proofs: list[ProofView]
+
+
 class VerifyState(StrEnum):
     """`unchanged`: this server has sealed exactly this file. `changed`: it names a proof of this server and is another
     file. `resembles`: it carries no seal, but looks like a picture that was sealed here. `unrecorded`: its signature

@@ -13,6 +13,8 @@ from server.store import Document, Index, Store, Tx
 
 #: earlier pictures that a new one is compared with, at most: a few hundred of a million share a word with it
 LIKE_MOST = 500
+#: pictures of one call that are listed, at most
+CALL_MOST = 500
 
 
 class ProofsRepo:
@@ -32,6 +34,7 @@ class ProofsRepo:
                 Index([("source", 1)], unique=True),
                 Index([("person", 1)]),
                 Index([("media", 1)], sparse=True),
+                Index([("call", 1)], sparse=True),
                 Index([("words", 1)], sparse=True),
             ],
         )
@@ -63,7 +66,9 @@ class ProofsRepo:
         row: Document = msgspec.to_builtins(proof, builtin_types=(datetime, bytes))
         row["_id"] = row.pop("id")
         if proof.media is None:
-            del row["media"]  # what the sparse index leaves out
+            del row["media"]  # what the sparse indexes leave out
+        if not proof.call:
+            del row["call"]
         if proof.looks:
             row["words"] = rules.kept_under(proof.looks, proof.person)
         await self._proofs.insert_one(row, session=tx.session)
@@ -89,6 +94,12 @@ class ProofsRepo:
             return {}
         rows = await self._proofs.find({"media": {"$in": list(ids)}}, {"media": 1}).to_list(None)
         return {row["media"]: row["_id"] for row in rows}
+
+    async def of_call(self, call: str) -> list[Proof]:
+        """Pictures that were taken in a call, the newest first; of very many the rest is left out."""
+        rows = await self._proofs.find({"call": call}).to_list(CALL_MOST)
+        found = [proof for row in rows if (proof := _proof(row)) is not None]
+        return sorted(found, key=lambda proof: (proof.at, proof.id), reverse=True)
 
     async def like(self, words: Sequence[str]) -> list[Proof]:
         """Some whose pictures may look like one that is sought under these words."""

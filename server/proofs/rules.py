@@ -40,6 +40,10 @@ ALIKE_BITS_ALONE = 5
 FLAT = 3.0
 #: the scripts of the font that pictures are written with
 _SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC")
+#: symbols that are drawn in colours, and what goes with them
+_PICTURES = frozenset({"So", "Sk", "Cs"})
+#: letters of a name, so that there is room for what was promised
+NAME_MOST = 32
 #: bits of a part of a hash by which pictures are found, and how many parts there are
 _PART, _PARTS = 16, 4
 
@@ -159,23 +163,36 @@ def stamp_of(at: datetime) -> str:
 
 
 def written(text: str) -> str:
-    """What of somebody's words is drawn: one line, nothing invisible, nothing that turns the direction of others."""
-    kept = (c if unicodedata.category(c)[0] not in "CZ" else " " for c in unicodedata.normalize("NFC", text))
+    """What of somebody's words is drawn: one line, nothing invisible, no small pictures, nothing that turns the
+    direction of others."""
+    composed = unicodedata.normalize("NFC", text)
+    kept = (
+        "" if unicodedata.category(c) in _PICTURES else c if unicodedata.category(c)[0] not in "CZ" else " "
+        for c in composed
+    )
     return " ".join("".join(kept).split())
+
+
+def has_letters(text: str) -> bool:
+    """Whether the font has the script of all its letters."""
+    letters = [c for c in text if unicodedata.category(c)[0] == "L"]
+    return all(unicodedata.name(c, "").startswith(_SCRIPTS) for c in letters)
 
 
 def name_on(name: str, handle: str) -> str:
     """What stands on a picture for somebody: their name, or, where the font does not have its letters, their handle."""
-    letters = [c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c)[0] == "L"]
-    if letters and all(unicodedata.name(c, "").startswith(_SCRIPTS) for c in letters):
-        return name
-    return f"@{handle}" if handle else name
+    drawn = written(name)
+    if drawn and has_letters(drawn):
+        return drawn if len(drawn) <= NAME_MOST else drawn[: NAME_MOST - 1].rstrip() + "…"
+    return f"@{handle}" if handle else ""
 
 
 def lines_of(name: str, title: str, task: int, nonce: str, at: datetime) -> tuple[str, str, str]:
-    """What stands on the picture: when, who and what, and the code."""
-    about = " · ".join(part for part in (written(name), written(title), f"#{task}" if task else "") if part)
-    return stamp_of(at), about, code_of(nonce)
+    """What stands on the picture: when, who (`name_on`) and what, and the code. A title without its letters would be
+    boxes: it is left out."""
+    words = written(title)
+    what = " ".join(part for part in (f"#{task}" if task else "", words if has_letters(words) else "") if part)
+    return stamp_of(at), " · ".join(part for part in (written(name), what) if part), code_of(nonce)
 
 
 def digest_of(place: Place, nonce: str) -> str:

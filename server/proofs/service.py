@@ -250,6 +250,10 @@ class Proofs:
             raise VouchError(Code.NOT_FOUND)
         return await self._near.contents.content(proof.media, Variant.MAIN)
 
+    async def of_call(self, me: str, call: str) -> list[ProofView]:
+        """The pictures taken in a call that this person may see, the newest first: none of a call that is none."""
+        return [view(proof) for proof in await self.repo.of_call(call) if await self._verifying.may_see(me, proof)]
+
     async def _seen(self, me: str, id: str) -> Proof:
         proof = await self.repo.get(id)
         if proof is None or not await self._verifying.may_see(me, proof):

@@ -26,6 +26,23 @@ def scene(seed: int = 1, *, width: int = 960, height: int = 720, shift: int = 0,
     return picture
 
 
+def page(seed: int, lines: int, *, noise: int = 0) -> Image.Image:
+    """A page of handwriting on a desk, seen from a stand: nothing but its lines ever changes."""
+    width, height = 960, 720
+    dice = random.Random(seed)
+    picture = Image.new("RGB", (width, height), (150, 110, 80))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((200, 40, 770, 690), (240, 238, 230))
+    for line in range(lines):
+        y = 70 + line * 42
+        points = [(x, y + dice.randrange(-10, 11)) for x in range(230, dice.randrange(560, 740), 6)]
+        draw.line(points, (40, 40, 90), 3)
+    if noise:
+        grain = Image.frombytes("L", picture.size, random.Random(noise).randbytes(width * height))
+        picture = Image.blend(picture, Image.merge("RGB", (grain,) * 3), 0.04)
+    return picture
+
+
 def jpeg(picture: Image.Image, quality: int = 90, **more: object) -> bytes:
     into = io.BytesIO()
     picture.save(into, "JPEG", quality=quality, **more)

@@ -97,5 +97,3 @@ async def test_while_a_place_is_told(booth: Booth, fate: Fate, monkeypatch: pyte
         await booth.proofs.locate(booth.emma, booth.pledge, ShareLocation(task=1, place=HERE))
 
     assert await everywhere(booth, fate, tell) > 4
-
-

@@ -199,6 +199,26 @@ async def test_a_snapshot_without_a_promise_is_for_the_two(booth: Booth) -> None
     await refused(Code.NOT_FOUND, booth.proofs.get(booth.eve, proof.id))
 
 
+async def test_the_pictures_of_a_call_are_found_again_by_those_who_may_see_them(
+    booth: Booth, clock: StageClock
+) -> None:
+    picture, made = scene(12), []
+    for call, person, by in (
+        ("cl_1", booth.emma, booth.tom),
+        ("cl_1", booth.tom, booth.emma),
+        ("cl_2", booth.tom, booth.emma),
+    ):
+        clock.at += timedelta(minutes=1)
+        made.append(
+            await booth.proofs.from_picture(picture.tobytes(), *picture.size, person=person, by=by, call=call, key=call)
+        )
+    await booth.take()  # of no call
+    for one in (booth.emma, booth.tom):
+        assert [proof.id for proof in await booth.proofs.of_call(one, "cl_1")] == [made[1].id, made[0].id]
+    assert await booth.proofs.of_call(booth.eve, "cl_1") == []
+    assert await booth.proofs.of_call(booth.emma, "") == []
+
+
 async def test_a_location_alone_decides_nothing(booth: Booth) -> None:
     from server.proofs.model import ShareLocation
     from server.supervision.model import Verdict

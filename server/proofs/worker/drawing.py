@@ -41,7 +41,7 @@ def marked(picture: Image.Image, lines: tuple[str, str, str]) -> Image.Image:
     whole.paste(picture)
     draw = ImageDraw.Draw(whole)
     gap, ring = slip // 8, round(slip * 0.72)
-    room = width - ring - 4 * gap
+    room = width - ring - 5 * gap
     for text, share, at, colour in zip(lines, (0.27, 0.25, 0.22), (0.21, 0.51, 0.8), (INK, INK, SOFT), strict=True):
         font = ImageFont.truetype(font_file(), round(slip * share))
         words = fitting(with_glyphs(text, font), font, room)
@@ -60,7 +60,7 @@ def with_glyphs(text: str, font: ImageFont.FreeTypeFont) -> str:
 def _nearest(letter: str, font: ImageFont.FreeTypeFont, none: bytes) -> str:
     if letter == " " or bytes(font.getmask(letter)) != none:
         return letter
-    bare = (c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c))
+    bare = [c for c in unicodedata.normalize("NFKD", letter).translate(_KIN) if not unicodedata.combining(c)]
     return "".join(c for c in bare if c != letter and bytes(font.getmask(c)) != none)
 
 

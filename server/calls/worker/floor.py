@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import sys
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,8 @@ _log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at what flows; lines are told of every fourth time.
 _LOOK_SECONDS = 0.5
+#: Looks between two times that what ended connections leave is thrown away.
+_TIDY_LOOKS = 10
 #: Pictures that are waited for at once: a keyframe is decoded for each.
 _MOST_SLOW = 32
 
@@ -32,6 +35,7 @@ class Floor:
         self._tell = tell
         self._rooms: dict[str, Room] = {}
         self._slow: set[asyncio.Task[None]] = set()
+        self._tidied = 0
         self._looking = asyncio.create_task(self._look())
 
     def take(self, ask: wire.Asks) -> None:
@@ -149,6 +153,18 @@ class Floor:
                     room.look(loop.time(), lines=turn % 4 == 0)
                 except Exception:
                     _log.exception("a call was not looked at", call=room.call)
+            if turn % _TIDY_LOOKS == 0:
+                self.tidy()
+
+    def tidy(self) -> None:
+        """Frees what connections that have ended leave behind.
+
+        A peer, its tracks with their packets, and their viewers know each other: megabytes in circles. Python looks for
+        those when there are many more objects than before, which forwarding alone hardly ever brings about.
+        """
+        if self._endpoint.ended != self._tidied:
+            self._tidied = self._endpoint.ended
+            gc.collect()
 
     async def close(self) -> None:
         self._looking.cancel()

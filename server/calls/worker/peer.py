@@ -295,6 +295,8 @@ class Endpoint:
     def __init__(self, host: str, port: int, addresses: tuple[str, ...], *, batches: bool = True) -> None:
         self._loop = asyncio.get_running_loop()
         self.counters = Counters()
+        #: Peers that are gone, ever.
+        self.ended = 0
         self.identity = Identity()
         self.addresses = addresses
         self._udp = Udp(host, port, self._received, batches=batches)
@@ -358,7 +360,8 @@ class Endpoint:
             self._owners.pop(address, None)
 
     def forget(self, peer: Peer) -> None:
-        self._peers.pop(peer.ice.ufrag.encode(), None)
+        if self._peers.pop(peer.ice.ufrag.encode(), None) is not None:
+            self.ended += 1
         for address in peer.ice.addresses:
             self.disown(peer, address)
 

@@ -1,6 +1,7 @@
 """The media plane with a real Chromium as publisher: what a call costs the server, and what its viewers get.
 
-`cpu_pct_vN` is the server's processor time in percent of one core with N viewers without screens, who decode nothing.
+`cpu_pct_vN` is the server's processor time in percent of one core with N viewers without screens, who decode nothing,
+`fps_vN` how many pictures a second each of them gets for that.
 `ramp_s` is from the publisher's connection until a viewer gets 1 Mbit/s and 30 pictures a second, `first_frame_ms` from
 the wish of a late viewer to see to the last packet of a keyframe. `fps_at_5pct_loss` is what a second Chromium decodes
 behind a line that loses 5 % of what comes to it. `added_ms_p95` is from a stock publisher's track to the viewer's
@@ -78,7 +79,7 @@ async def _in_a_browser(subject: str, venue: Venue, chromium: Chromium, seconds:
         waited: list[float] = []
         for count in VIEWERS:
             await _more(venue, viewers, count - len(viewers), waited)
-            readings.append(await _cost(venue.pid, viewers, seconds))
+            readings += await _cost(venue.pid, viewers, seconds)
         if waited:
             readings.append(Reading("first_frame_ms", percentile(waited, 0.5), "ms"))
     return readings
@@ -155,19 +156,17 @@ async def _sees(viewer: film.Viewer) -> bool:
     return True
 
 
-async def _cost(pid: int, viewers: list[film.Viewer], seconds: float) -> Reading:
+async def _cost(pid: int, viewers: list[film.Viewer], seconds: float) -> list[Reading]:
     await asyncio.sleep(min(_SETTLING, seconds / 2))
-    before = [viewer.packets for viewer in viewers]
+    packets, frames = (sum(getattr(viewer, name) for viewer in viewers) for name in ("packets", "frames"))
     used, began = processes.cpu_seconds(pid), time.perf_counter()
     await asyncio.sleep(seconds)
     took = time.perf_counter() - began
     percent = 100 * (processes.cpu_seconds(pid) - used) / took
-    got = [viewer.packets - some for viewer, some in zip(viewers, before, strict=True)]
-    if not any(got):
+    if sum(viewer.packets for viewer in viewers) == packets:
         raise RuntimeError("nobody gets anything")
-    rate = sum(got) / took / len(viewers)
-    print(f"{len(viewers)} viewers: {percent:.2f} %, {rate:.0f} packets a second each", file=sys.stderr, flush=True)
-    return Reading(f"cpu_pct_v{len(viewers)}", percent, "%")
+    shown = (sum(viewer.frames for viewer in viewers) - frames) / took / len(viewers)
+    return [Reading(f"cpu_pct_v{len(viewers)}", percent, "%"), Reading(f"fps_v{len(viewers)}", shown, "1/s")]
 
 
 async def _delays(venue: Venue, seconds: float) -> list[Reading]:

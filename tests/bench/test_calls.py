@@ -31,9 +31,10 @@ def test_calls(monkeypatch: pytest.MonkeyPatch, subject: str) -> None:
     monkeypatch.setattr(calls, "VIEWERS", (1, 2))
     monkeypatch.setattr(calls, "_RATE", 50_000)  # a busy machine shows less
     monkeypatch.setattr(calls, "_PICTURES", 1)
-    found = values(calls.measure(subject, SHORT), "calls", *("cpu_pct_v2",))
-    assert found["cpu_pct_v1"] > 0
-    assert found["cpu_pct_v2"] > 0
+    found = values(calls.measure(subject, SHORT), "calls", "cpu_pct_v2", "fps_v2")
+    for count in (1, 2):
+        assert found[f"cpu_pct_v{count}"] > 0
+        assert found[f"fps_v{count}"] >= 0
     if subject != "mediarelay":
         assert 0 < found["ramp_s"] < calls._RAMP
         assert found["added_ms_p95"] > 0

@@ -38,6 +38,8 @@ class Soaked:
         self._callers = callers
         self.samples: dict[str, list[Sample]] = {name: [] for name in ("hub", *map(worker, self._workers))}
         self.complaints: list[str] = []
+        #: Sockets that the server has given up, as it does when a machine is too busy; clients make new ones.
+        self.lost = 0
         self._changes = 0
         self.before = [caller.counts for caller in callers]
 
@@ -59,7 +61,9 @@ class Soaked:
     async def look(self) -> None:
         """Complains of whoever gets nothing of somebody. Sockets say that they are there, as clients do."""
         for caller in self._callers:
-            await caller.ping()
+            if not await caller.there():
+                self.lost += 1
+                await caller.listen()
         now = [caller.counts for caller in self._callers]
         for caller, one, other in zip(self._callers, self.before, now, strict=True):
             if missing := silent(one, other):
@@ -81,7 +85,7 @@ class Soaked:
             tasks = "" if last.tasks < 0 else f", {last.tasks} tasks"
             files = f"{last.descriptors} files, {last.threads} threads{tasks}"
             parts.append(f"{name} {last.memory / 2**20:6.1f} MiB, {files}")
-        return " | ".join(parts)
+        return " | ".join([*parts, f"{self.lost} sockets lost"])
 
 
 def say(line: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tornado.websocket import WebSocketClosedError
+
 from scripts.benchmarks.film import Publisher, Viewer
 from tests.handlers.conftest import Client
 from tests.wire.client import Socket, client_id
@@ -47,9 +49,13 @@ class Caller(Client):
         await self._socket.hello()
         await self._socket.subscribe(f"call:{self.path.rpartition('/')[2]}")
 
-    async def ping(self) -> None:
-        """Raises AssertionError when the socket is gone."""
-        await self._socket.fence()
+    async def there(self) -> bool:
+        """Whether the socket is; it says so, as clients do."""
+        try:
+            await self._socket.fence()
+        except (AssertionError, WebSocketClosedError):
+            return False
+        return True
 
     async def show(self) -> None:
         publisher = Publisher()

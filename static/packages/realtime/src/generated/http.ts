@@ -1026,9 +1026,10 @@ export interface CallList {
  *
  * `title` is the conversation's, empty for a direct one. `reason`: why it has ended. `rings_until`: while
  * somebody's phone rings. `answered`: since when two were in it. `epoch` is raised when all media are to be set
- * up anew. `watched_by`: who looks at oneself now; `supervisors`: those of its pledge, as far as they are called
- * here. `asks`: pictures that one asks for or is asked for. `can`: what one may do now, of `accept`, `decline`,
- * `join`, `cancel`, `leave`, `end`, `remove`, `record`, `agree`, `withdraw`, `snapshot`, `ask_snapshot`.
+ * up anew. `watched_by`: to whom one's pictures flow now, or who says that they look; `supervisors`: those of
+ * its pledge, as far as they are called here. `asks`: pictures that one asks for or is asked for. `can`: what
+ * one may do now, of `accept`, `decline`, `join`, `cancel`, `leave`, `end`, `remove`, `record`, `agree`,
+ * `withdraw`, `snapshot`, `ask_snapshot`.
  */
 export interface CallView {
   id: string
@@ -2277,6 +2278,13 @@ export interface TakePhoto {
 export interface ShareLocation {
   task?: number
   place: Place
+}
+
+/**
+ * The newest first.
+ */
+export interface CallProofs {
+  proofs: ProofView[]
 }
 
 /**
@@ -4245,6 +4253,13 @@ export interface Operations {
     path: '/api/v1/proofs/{id}'
     request: null
     answer: ProofView
+  }
+  /** List the pictures that were taken in a call. */
+  list_call_proofs: {
+    method: 'GET'
+    path: '/api/v1/calls/{id}/proofs'
+    request: null
+    answer: CallProofs
   }
   /** Save the signed file, byte for byte as it was sealed, to pass on and to have verified. */
   read_proof: {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from handlers.media import content_type, headers
 from handlers.operations import LARGEST_BODY, Call, Stream, Upload, operation
+from server.calls.model import CallId
 from server.errors import Code
 from server.principals import ANYBODY, IN_PERSON, PEOPLE
 from server.proofs.model import (
     AskNonce,
+    CallProofs,
     NonceView,
     ProofId,
     ProofView,
@@ -78,6 +80,15 @@ async def get_proof(call: Call, id: ProofId) -> ProofView:
     return await call.services.proofs.get(call.principal.id, id)
 
 
+@operation("GET", "/calls/{id}/proofs", allow=PEOPLE, tag=TAG)
+async def list_call_proofs(call: Call, id: CallId) -> CallProofs:
+    """List the pictures that were taken in a call.
+
+    Those that one has taken, that show oneself, or that belong to a promise that one reads: nothing to anybody else.
+    """
+    return CallProofs(await call.services.proofs.of_call(call.principal.id, id))
+
+
 @operation(
     "GET",
     "/proofs/{id}/picture",
@@ -113,4 +124,4 @@ async def verify_proof(call: Call, body: Upload) -> Verified:
     return await call.services.proofs.verify(call.principal.id, call.ip, body.data)
 
 
-OPERATIONS = [ask_photo_nonce, take_photo, share_location, get_proof, read_proof, verify_proof]
+OPERATIONS = [ask_photo_nonce, take_photo, share_location, get_proof, list_call_proofs, read_proof, verify_proof]

@@ -11,6 +11,8 @@ export const proofs = {
   /** `picture` is a JPEG in base64. */
   take: (pledge: string, nonce: string, picture: string, place: Place | null) => call<'take_photo'>('POST', '/api/v1/pledges/{id}/photos', { id: pledge }, { nonce, picture, place }),
   locate: (pledge: string, task: number, place: Place) => call<'share_location'>('POST', '/api/v1/pledges/{id}/locations', { id: pledge }, { task, place }),
+  /** The pictures of a call that one may see, the newest first. */
+  ofCall: (id: string) => call<'list_call_proofs'>('GET', '/api/v1/calls/{id}/proofs', { id }),
   /** Anybody may ask; the file is not kept. */
   verify: (file: Blob) => post<Operations['verify_proof']['answer']>('/api/v1/proofs/verify', file, 'application/octet-stream'),
 }

@@ -207,6 +207,9 @@ export default {
     taken: '{name} took a proof photo of you.',
   },
   picture: {
+    list: 'Pictures',
+    of: 'Picture of {name}',
+    ofYou: 'Picture of you, taken by {name}',
     title: 'May {name} take a picture of you?',
     text: 'With your yes the picture of your camera gets a stamp with the time and is signed by this server. Both of you can see it.',
     left: 'Asked for {n} more second | Asked for {n} more seconds',
@@ -237,6 +240,7 @@ export default {
     left: 'You left the call',
     leftText: 'It goes on without you.',
     missed: 'Nobody answered',
+    busy: 'In another call just now',
     missedIn: 'You missed this call',
     declined: 'The call was declined',
     cancelled: 'The call was called off',

@@ -209,6 +209,9 @@ const calls: Texts<typeof en> = {
     taken: '{name}给你拍了一张凭证照片。',
   },
   picture: {
+    list: '照片',
+    of: '{name}的照片',
+    ofYou: '{name}给你拍的照片',
     title: '同意{name}给你拍照吗？',
     text: '你同意后，你摄像头的画面会加盖时间，并由本服务器签名。你们两人都能看到。',
     left: '还可以回答 {n} 秒',
@@ -239,6 +242,7 @@ const calls: Texts<typeof en> = {
     left: '你离开了通话',
     leftText: '通话仍在继续。',
     missed: '无人接听',
+    busy: '对方正在另一个通话中',
     missedIn: '你错过了这个通话',
     declined: '通话被拒绝',
     cancelled: '呼叫已取消',

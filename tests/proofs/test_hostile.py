@@ -8,7 +8,7 @@ import struct
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -123,6 +123,41 @@ def test_nothing_but_pixels_goes_on() -> None:
     assert turned.size == (240, 320)
     assert not turned.info
     assert not turned.getexif()
+
+
+def test_a_picture_of_many_scans_is_refused_before_it_is_decoded() -> None:
+    """Each costs a pass over all pixels: a few kilobytes would keep a worker busy for its half a minute."""
+    whole = jpeg(scene(1, width=320, height=240), progressive=True)
+    at = whole.rindex(b"\xff\xda")
+    scan = whole[at:-2]
+    assert why(whole) is None
+    assert why(whole[:at] + scan * 60 + b"\xff\xd9") is Why.BAD_PICTURE
+    with pytest.raises(BadPicture, match="scans"):
+        segments.read(whole[:at] + scan * 60 + b"\xff\xd9")
+
+
+def test_what_a_camera_notes_of_place_and_maker_never_goes_on() -> None:
+    """GPS, a small picture within, and a maker's notes: the first two are dropped with everything else, the last is
+    refused, as XMP is."""
+    exif = Image.Exif()
+    exif[0x8825] = {1: "N", 2: (51.0, 30.0, 26.0), 29: "2026:11:22"}
+    thumb = jpeg(scene(2, width=160, height=120))
+    noted = bytes(exif.tobytes())
+    picture = reading.read(jpeg(scene(1, width=320, height=240), exif=noted + thumb))
+    out = io.BytesIO()
+    picture.save(out, "JPEG")
+    assert not any(mark in out.getvalue() for mark in (b"Exif", b"2026:11:22", thumb[:40]))
+    exif[0x8769] = {0x927C: b"maker's notes"}
+    assert why(jpeg(scene(1, width=320, height=240), exif=exif.tobytes())) is Why.NOT_LIVE
+
+
+@settings(deadline=None)  # a decoder is loaded at its first file
+@given(st.binary(max_size=400))
+def test_files_to_be_verified_may_be_anything(data: bytes) -> None:
+    for tried in (data, GOOD[:300] + data, b"\x89PNG\r\n\x1a\n" + data, b"RIFF\x00\x00\x00\x00WEBP" + data):
+        assert reading.glance(tried) is None
+    assert reading.glance(sized(65_000, 65_000)) is None
+    assert reading.glance(GOOD) is not None
 
 
 def test_random_tails_are_found() -> None:

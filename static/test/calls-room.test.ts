@@ -117,6 +117,7 @@ function callOf(version: number, more: Partial<CallView> = {}): CallView {
 }
 
 let tell: (call: CallView) => void
+let putOut: () => void
 let online: (up: boolean) => void
 let signal: (signal: SignalInfo) => void
 let closed: number
@@ -126,7 +127,7 @@ let room: Room
 function open(wishes: Wishes = { voice: false, camera: false }): Room {
   const around: Surroundings = {
     me: 'p_me',
-    follow: (_, listener) => ((tell = listener), () => undefined),
+    follow: (_, listener, refused) => ((tell = listener), (putOut = refused), () => undefined),
     heed: (listener) => ((online = listener), listener(true), () => undefined),
     channel: () => ({ on: (name: string, listener: never) => void (name === 'signal' && (signal = listener)), open: () => undefined, release: () => undefined }) as unknown as ChannelHandle,
     changed: () => undefined,
@@ -266,6 +267,26 @@ describe('devices', () => {
     expect(room.trouble.value).toEqual({ what: 'camera', fault: 'unplugged' })
   })
 
+  it('says that the browser no longer allows what was taken away in its settings', async () => {
+    open({ voice: false, camera: true })
+    await pass(500)
+    ask = () => Promise.reject(new DOMException('no', 'NotAllowedError'))
+    devices()[0]?.vanish()
+    await pass(10)
+    expect(room.trouble.value).toEqual({ what: 'camera', fault: 'refused' })
+  })
+
+  it('lets go of one camera for another where only one can be open', async () => {
+    open({ voice: false, camera: true })
+    await pass(500)
+    const [first] = devices()
+    ask = () => (first?.readyState === 'live' ? Promise.reject(new DOMException('in use', 'NotReadableError')) : Promise.resolve(new Stream([new Track('video')])))
+    await room.setCamera(true)
+    expect(first?.readyState).toBe('ended')
+    expect(devices()).toHaveLength(1)
+    expect(room.trouble.value).toBeNull()
+  })
+
   it('ends a shared screen by the button of the browser, without a word of trouble', async () => {
     open()
     await pass(500)
@@ -348,6 +369,45 @@ describe('what goes away', () => {
   })
 })
 
+describe('leaving', () => {
+  it('says nothing more of what one shows', async () => {
+    open({ voice: true, camera: true })
+    await pass(500)
+    const before = count('seat')
+    let answer: (call: CallView) => void = () => undefined
+    answers['leave'] = () => new Promise((resolve) => (answer = resolve))
+    void room.setVoice(false)
+    const leaving = room.leave()
+    await pass(5_000)
+    expect(count('seat')).toBe(before)
+    answer(callOf((version += 1)))
+    await leaving
+    expect(closed).toBe(1)
+  })
+
+  it('is not taken back because the socket was gone a moment ago', async () => {
+    open({ voice: true, camera: false })
+    await pass(500)
+    online(false)
+    await pass(1_000)
+    online(true)
+    answers['leave'] = () => new Promise(() => undefined)
+    void room.leave()
+    tell(callOf((version += 1), { can: ['join'], seats: [seat('p_me', { state: 'left', here: false, since: Date.now() }), seat('p_bo')] }))
+    await pass(500)
+    expect(count('accept')).toBe(0)
+    expect(closed).toBe(1)
+  })
+
+  it('happens at once to whoever is put out of the conversation', async () => {
+    open({ voice: true, camera: true })
+    await pass(500)
+    putOut()
+    expect(devices()).toEqual([])
+    expect(closed).toBe(1)
+  })
+})
+
 describe('what one sees', () => {
   it('asks for every voice, for the pictures that are looked at, and keeps the lines', async () => {
     open()
@@ -374,9 +434,13 @@ describe('what one sees', () => {
     open()
     await pass(100)
     signal({ by: 'server', kind: 'line', body: { person: 'p_bo', loss: 12, bitrate: 100 } })
-    expect(room.losses.get('p_bo')).toBe(12)
+    expect(room.qualities.get('p_bo')).toBe('poor')
+    // At the border it does not flicker: it must be better by a third to be called better.
+    signal({ by: 'server', kind: 'line', body: { person: 'p_bo', loss: 8, bitrate: 100 } })
+    signal({ by: 'server', kind: 'line', body: { person: 'p_cy', loss: 8, bitrate: 100 } })
+    expect([room.qualities.get('p_bo'), room.qualities.get('p_cy')]).toEqual(['poor', 'fair'])
     await pass(20_000)
-    expect(room.losses.get('p_bo')).toBeUndefined()
+    expect(room.qualities.get('p_bo')).toBeUndefined()
     signal({ by: 'server', kind: 'snapshot', body: { person: 'p_me', by: 'p_bo' } })
     expect(room.taken.value).toEqual({ by: 'p_bo' })
   })

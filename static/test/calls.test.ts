@@ -40,6 +40,12 @@ describe('lines of a watching connection', () => {
     expect(second.get('d')).toBe(5)
     expect(assigned(second, ['a', 'b', 'c', 'd', 'e'], [4, 5, 6]).size).toBe(3)
   })
+  it('shows whoever is heard in the line beside their voice, and a screen in one that nobody else needs', () => {
+    const beside = new Map([['a', 10], ['b', 11], ['c', 12]])
+    expect([...assigned(new Map(), ['c', 'a:screen', 'a'], [10, 11, 12, 13], beside)].toSorted()).toEqual([['a', 10], ['a:screen', 13], ['c', 12]])
+    // Whoever is shown keeps their line, also where another one would fit better.
+    expect(assigned(new Map([['x', 10]]), ['a', 'x'], [10, 11, 12, 13], beside)).toEqual(new Map([['x', 10], ['a', 13]]))
+  })
   it('never gives one line to two, and moves nobody who is still wanted', () => {
     const names = fc.uniqueArray(fc.constantFrom(...'abcdefghijkl'), { maxLength: 12 })
     fc.assert(

@@ -37,7 +37,12 @@ export class OwnMedia {
     const mine = (this.#turns[what] += 1)
     let stream: MediaStream
     try {
-      stream = await asked(what)
+      stream = await asked(what).catch((error: unknown) => {
+        if (this.#over || mine !== this.#turns[what] || this[what].value === null || deviceFault(error) !== 'busy') throw error
+        // Many phones open one camera at a time: the other one can be had when the first is let go of.
+        this.#release(what)
+        return asked(what)
+      })
     } catch (error) {
       if (this.#over || mine !== this.#turns[what]) return null
       throw new DeviceError(what, deviceFault(error))

@@ -27,6 +27,7 @@ export class Publisher {
 
   #camera: MediaStreamTrack | null = null
   #small: MediaStreamTrack | null = null
+  #over = false
 
   constructor(servers: RTCIceServer[]) {
     this.connection = new RTCPeerConnection({ iceServers: servers, bundlePolicy: 'max-bundle' })
@@ -55,6 +56,7 @@ export class Publisher {
    * share their limits in Chromium, and the large picture would be as slow as the small one. The device is let go of when both have ended.
    */
   async show(what: 'voice' | 'camera' | 'screen', track: MediaStreamTrack | null): Promise<void> {
+    if (this.#over) return // a copy of the camera would keep its light on
     if (what !== 'camera') {
       await this.#senders.get(what)?.replaceTrack(track)
       return
@@ -76,6 +78,7 @@ export class Publisher {
   }
 
   close(): void {
+    this.#over = true
     this.#camera = null
     this.#small?.stop()
     this.#small = null

@@ -12,13 +12,16 @@ export function withoutRing(rings: readonly Ring[], call: string): readonly Ring
   return rings.some((ring) => ring.call === call) ? rings.filter((ring) => ring.call !== call) : rings
 }
 
-/** `quiet`: it rings no longer, in no window. `entered`: this window is in the call now, so another one lets go of it. */
-export type WindowNews = { readonly t: 'quiet' | 'entered'; readonly person: string; readonly call: string }
+/**
+ * `quiet`: it rings no longer, in no window. `hushed`: it still rings, without a sound. `entered`: this window is in the call now, so another
+ * one lets go of it.
+ */
+export type WindowNews = { readonly t: 'quiet' | 'hushed' | 'entered'; readonly person: string; readonly call: string }
 
 function isNews(value: unknown): value is WindowNews {
   if (value === null || typeof value !== 'object') return false
   const [t, person, call] = ['t', 'person', 'call'].map((name): unknown => Reflect.get(value, name))
-  return (t === 'quiet' || t === 'entered') && typeof person === 'string' && typeof call === 'string'
+  return (t === 'quiet' || t === 'hushed' || t === 'entered') && typeof person === 'string' && typeof call === 'string'
 }
 
 export interface Windows {

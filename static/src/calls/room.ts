@@ -10,8 +10,8 @@ import { deviceFault } from './faults'
 import { iceKnown } from './ice'
 import { OwnMedia, type Shown } from './media'
 import { Publisher } from './publisher'
-import { Lines, lossOf } from './quality'
-import type { Losses, Room, Surroundings, Trouble } from './standing'
+import { Lines, lossOf, qualityFrom } from './quality'
+import type { Qualities, Room, Surroundings, Trouble } from './standing'
 import type { CallView, ChangeSeat, Looked, Phase, Wishes } from './types'
 import { keyOf, Watcher } from './watcher'
 
@@ -39,15 +39,16 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   const voice = ref(false)
   const talking = ref(false)
   const speaking = shallowRef<ReadonlySet<string>>(new Set())
-  const losses: Losses = shallowReactive(new Map())
+  const qualities: Qualities = shallowReactive(new Map())
   const trouble = shallowRef<Trouble | null>(null)
-  const soundBlocked = ref(false)
   const taken = shallowRef<{ by: string } | null>(null)
   const states = shallowReactive({ publish: 'connecting' as LinkState, watch: 'connecting' as LinkState })
   const everLive = ref(false)
   const watcher = shallowRef<Watcher | null>(null)
   let looked: readonly Looked[] = []
   let over = false
+  /** One has said that one leaves: nothing more is told, and nothing brings one back. */
+  let leaving = false
 
   const timers = new Timers()
   const later = timers.later.bind(timers)
@@ -75,7 +76,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   let said: ChangeSeat = {}
   /** The seat says what one shows; said again until the server has heard it. */
   async function tell(): Promise<void> {
-    if (over) return
+    if (over || leaving) return
     const now: ChangeSeat = { voice: (voice.value || talking.value) && media.voice.value !== null, camera: camera.value, screen: sharing.value, watching: watched() }
     const change = Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(said[name as keyof ChangeSeat]))) as ChangeSeat
     if (Object.keys(change).length === 0) return
@@ -131,8 +132,9 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
       if (over || media[what].value === null) return
       if (what === 'voice') await setVoice(heard)
       trouble.value = { what, fault: 'replaced' }
-    } catch {
-      trouble.value = { what, fault: 'unplugged' }
+    } catch (error) {
+      // Taken away in the settings of the browser it ends just as if it were pulled out.
+      trouble.value = { what, fault: deviceFault(error) === 'refused' ? 'refused' : 'unplugged' }
     }
   }
 
@@ -156,7 +158,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
 
   async function sendView(): Promise<void> {
     const [link, connection] = [watching.link, watching.id]
-    if (over || !link || !connection) return
+    if (over || leaving || !link || !connection) return
     if (link.narrowFor(others.value.length)) {
       watching.begin()
       return
@@ -248,7 +250,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     call.value = fresh
     around.changed(fresh)
     const seat = ownSeat(fresh)
-    if (fresh.state !== 'ended' && seat?.state === 'left' && cutOff !== null && seat.since >= cutOff && fresh.can.includes('join')) {
+    if (!leaving && fresh.state !== 'ended' && seat?.state === 'left' && cutOff !== null && seat.since >= cutOff && fresh.can.includes('join')) {
       void rejoin()
       return
     }
@@ -293,7 +295,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     }
   })
 
-  const unfollow = around.follow(id, take)
+  const unfollow = around.follow(id, take, () => close())
   const signals = around.channel(id)
   signals.on('signal', (signal) => {
     const person = signal.body['person']
@@ -309,8 +311,8 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   function measure(): void {
     for (const person of lines.people()) {
       const loss = lines.loss(person, Date.now())
-      if (loss === undefined) losses.delete(person)
-      else losses.set(person, loss)
+      if (loss === undefined) qualities.delete(person)
+      else qualities.set(person, qualityFrom(loss, qualities.get(person)))
     }
   }
   const measuring = setInterval(async () => {
@@ -360,6 +362,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
 
   /** Devices go out at once, whatever becomes of the request. */
   async function quit(ask: () => Promise<CallView>): Promise<void> {
+    leaving = true
     media.close()
     publisher.close()
     try {
@@ -388,9 +391,8 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     sharing,
     talking,
     speaking,
-    losses,
+    qualities,
     trouble,
-    soundBlocked,
     taken,
     streamOf(person, track) {
       if (person !== me) return watcher.value?.streams.get(keyOf(person, track)) ?? null

@@ -21,15 +21,25 @@ interface Line {
 
 export const keyOf = (person: string, track: 'voice' | 'camera' | 'screen'): string => `${person}:${track}`
 
-/** Which line carries what: whoever has one keeps it, the others take free ones, as many as there are. Pure. */
-export function assigned(before: ReadonlyMap<string, number>, wanted: readonly string[], lines: readonly number[]): Map<string, number> {
+/**
+ * Which line carries what: whoever has one keeps it, the others take free ones, as many as there are. `fitting`: lines that are best for
+ * some; nobody else takes them while there are others. Pure.
+ */
+export function assigned(before: ReadonlyMap<string, number>, wanted: readonly string[], lines: readonly number[], fitting: ReadonlyMap<string, number> = new Map()): Map<string, number> {
   const next = new Map<string, number>()
   for (const key of wanted) {
     const line = before.get(key)
     if (line !== undefined && lines.includes(line)) next.set(key, line)
   }
   const taken = new Set(next.values())
-  const free = lines.filter((line) => !taken.has(line))
+  for (const key of wanted) {
+    const line = fitting.get(key)
+    if (next.has(key) || line === undefined || taken.has(line) || !lines.includes(line)) continue
+    next.set(key, line)
+    taken.add(line)
+  }
+  const kept = new Set(fitting.values())
+  const free = lines.filter((line) => !taken.has(line)).toSorted((a, b) => Number(kept.has(a)) - Number(kept.has(b)))
   for (const key of wanted) {
     if (next.has(key)) continue
     const line = free.shift()
@@ -92,7 +102,12 @@ export class Watcher {
     const voices = heardFirst(people, this.#voices)
     const of = (kind: Line['kind']): number[] => this.#lines.filter((line) => line.kind === kind).map((line) => line.index)
     const heard = assigned(this.#places, voices.map((person) => keyOf(person, 'voice')), of('audio'))
-    const seen = assigned(this.#places, looked.map(({ person, track }) => keyOf(person, track)), of('video'))
+    // The first voice and the first picture are one stream for the server, and so on: browsers keep a stream's sound and picture together.
+    const beside = new Map(voices.flatMap((person): [string, number][] => {
+      const index = heard.get(keyOf(person, 'voice'))
+      return index === undefined ? [] : [[keyOf(person, 'camera'), this.#voices + index]]
+    }))
+    const seen = assigned(this.#places, looked.map(({ person, track }) => keyOf(person, track)), of('video'), beside)
     this.#places = new Map([...heard, ...seen])
     for (const key of [...this.streams.keys()]) if (!this.#places.has(key)) this.streams.delete(key)
     for (const [key, index] of this.#places) {

@@ -4,6 +4,7 @@ import type { Entry } from '@vouch/realtime'
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef, watch } from 'vue'
 
+import { faultCode } from '../api/fault'
 import { windowsOf, withoutRing, withRing, type Windows } from '../calls/rings'
 import type { Room } from '../calls/room'
 import type { CallView, Ring, Wishes } from '../calls/types'
@@ -23,6 +24,8 @@ export const useCalls = defineStore('calls', () => {
   const connection = useConnection()
 
   const rings = shallowRef<readonly Ring[]>([])
+  /** Calls that ring without a sound: somebody has asked for that, here or in another window. */
+  const hushed = shallowRef<ReadonlySet<string>>(new Set())
   /** Null: this window is in no call. */
   const current = shallowRef<CallView | null>(null)
   const room = shallowRef<Room | null>(null)
@@ -92,6 +95,17 @@ export const useCalls = defineStore('calls', () => {
     rings.value = withoutRing(rings.value, call)
   }
 
+  function hush(calls: readonly string[]): void {
+    hushed.value = new Set([...hushed.value, ...calls])
+  }
+
+  /** No sound any more for those that ring now, in every window of this browser; whoever calls afterwards is heard. */
+  function silence(): void {
+    const calls = rings.value.map((ring) => ring.call)
+    hush(calls)
+    for (const call of calls) windows?.tell('hushed', call)
+  }
+
   /** In every window at once, before the server has told them. */
   function quietEverywhere(call: string): void {
     quiet(call)
@@ -126,8 +140,8 @@ export const useCalls = defineStore('calls', () => {
     return (await api()).get(id)
   }
 
-  /** Tells each state of a call from now on, until the answer is called. */
-  function follow(id: string, tell: (call: CallView) => void): () => void {
+  /** Tells each state of a call from now on, until the answer is called. `refused`: one may not look at it any more. */
+  function follow(id: string, tell: (call: CallView) => void, refused: () => void = () => undefined): () => void {
     const handle = connection.channel(`call:${id}`)
     let over = false
     let asked = 0
@@ -136,8 +150,9 @@ export const useCalls = defineStore('calls', () => {
       try {
         const fresh = await get(id)
         if (!over && mine === asked) tell(fresh)
-      } catch {
-        // put out of the conversation, or no connection: the next entry, or the next connection, tells more
+      } catch (error) {
+        // put out of the conversation; without a connection the next entry, or the next connection, tells more
+        if (!over && mine === asked && ['not_found', 'forbidden'].includes(faultCode(error))) refused()
       }
     }
     handle.on('entry', () => void look())
@@ -204,6 +219,7 @@ export const useCalls = defineStore('calls', () => {
   async function start(conversation: string, { video, pledge }: { video: boolean; pledge: string | null }, wishes: Wishes): Promise<CallView> {
     const key = crypto.randomUUID().replaceAll('-', '')
     await room.value?.leave()
+    await import('../calls/room') // nobody is rung before there is something to sit on
     const made = await (await api()).start({ conversation, video, pledge, key })
     const inside = made.seats.some((seat) => seat.person === session.me?.id && seat.here && seat.state === 'joined')
     if (!inside) return join(made.id, wishes)
@@ -222,6 +238,7 @@ export const useCalls = defineStore('calls', () => {
   function begin(): void {
     windows ??= windowsOf(me.value, ({ t, call }) => {
       if (t === 'quiet') quiet(call)
+      else if (t === 'hushed') hush([call])
       else if (room.value?.call.value.id === call) room.value.close()
     })
     void load()
@@ -241,10 +258,11 @@ export const useCalls = defineStore('calls', () => {
     room.value = null
     current.value = null
     rings.value = []
+    hushed.value = new Set()
     list.value = null
     more.value = false
     fault.value = null
   }
 
-  return { me, rings, current, room, list, more, fault, runningIn, load, loadMore, told, get, follow, join, start, decline, begin, stale, clear }
+  return { me, rings, hushed, current, room, list, more, fault, runningIn, load, loadMore, told, get, follow, join, start, decline, silence, begin, stale, clear }
 })

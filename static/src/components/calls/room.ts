@@ -2,13 +2,12 @@
 
 import { computed, ref, type ComputedRef, type Ref } from 'vue'
 
-import { qualityFrom } from '../../calls/quality'
-import type { Trouble } from '../../calls/standing'
-import type { Looked, Phase } from '../../calls/types'
+import type { RoomActs, Trouble } from '../../calls/standing'
+import type { Phase } from '../../calls/types'
 import { useCalls } from '../../stores/calls'
 import type { Quality } from './stage'
 
-export interface RoomHere {
+export interface RoomHere extends RoomActs {
   readonly phase: ComputedRef<Phase>
   readonly voice: ComputedRef<boolean>
   /** One is heard: not muted, or a key is held. */
@@ -25,21 +24,6 @@ export interface RoomHere {
   readonly taken: ComputedRef<{ readonly by: string } | null>
   qualityOf(person: string): Quality
   speaks(person: string): boolean
-  streamOf(person: string, track: 'voice' | 'camera' | 'screen'): MediaStream | null
-  look(at: readonly Looked[]): void
-  setVoice(on: boolean): Promise<void>
-  setCamera(on: boolean): Promise<void>
-  setSharing(on: boolean): Promise<void>
-  talk(on: boolean): boolean
-  retry(): void
-  leave(): Promise<void>
-  cancel(): Promise<void>
-  end(): Promise<void>
-  remove(person: string): Promise<void>
-  snapshot(person: string): Promise<void>
-  askSnapshot(person: string): Promise<void>
-  answerSnapshot(ask: string, yes: boolean): Promise<void>
-  record(on: boolean): Promise<void>
   /** Plays what the browser has kept silent; who plays something is asked by this. */
   playSound(): void
   whenPlayed(play: () => void): () => void
@@ -53,7 +37,7 @@ export function useRoom(): RoomHere {
   const here = computed(() => calls.room)
   const nothing = (): Promise<void> => Promise.resolve()
   const phase = computed<Phase>(() => here.value?.phase.value ?? 'connecting')
-  const qualityOf = (person: string): Quality => qualityFrom(here.value?.losses.get(person))
+  const qualityOf = (person: string): Quality => here.value?.qualities.get(person) ?? 'unknown'
   const voice = computed(() => here.value?.voice.value ?? false)
   const talking = computed(() => here.value?.talking.value ?? false)
   return {

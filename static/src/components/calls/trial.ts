@@ -50,6 +50,7 @@ export function useTrial(video: boolean): Trial {
 
   function stop(): void {
     turn += 1
+    opening.value = false
     endMeter()
     endMeter = () => undefined
     stream.value?.getTracks().forEach((track) => track.stop())
@@ -57,23 +58,24 @@ export function useTrial(video: boolean): Trial {
     level.value = 0
   }
 
-  /** Both at once, so that the browser asks once; when one of them fails, the other alone. */
-  async function opened(): Promise<MediaStream> {
+  /** Both at once, so that the browser asks once; when one of them fails, the other alone. `wanted`: nobody has gone away meanwhile. */
+  async function opened(wanted: () => boolean): Promise<MediaStream> {
     const audio = wantsVoice.value && voiceWish(microphone.value)
     const picture = wantsCamera.value && cameraWish(camera.value)
     try {
       return await navigator.mediaDevices.getUserMedia({ audio, video: picture })
     } catch (error) {
+      if (!wanted() || !audio || !picture || deviceFault(error) === 'refused') throw error
       fault.value = deviceFault(error)
-      if (!audio || !picture || fault.value === 'refused') throw error
     }
     try {
       const heardOnly = await navigator.mediaDevices.getUserMedia({ audio })
-      wantsCamera.value = false
+      if (wanted()) wantsCamera.value = false
       return heardOnly
-    } catch {
+    } catch (error) {
+      if (!wanted()) throw error
       const seenOnly = await navigator.mediaDevices.getUserMedia({ video: picture })
-      wantsVoice.value = false
+      if (wanted()) wantsVoice.value = false
       return seenOnly
     }
   }
@@ -89,12 +91,14 @@ export function useTrial(video: boolean): Trial {
     opening.value = true
     fault.value = null
     try {
-      const fresh = await opened()
+      const fresh = await opened(() => mine === turn)
       if (mine !== turn) {
         fresh.getTracks().forEach((track) => track.stop())
         return
       }
       stream.value = fresh
+      // Pulled out: the next one takes its place, or it is said that there is none.
+      for (const track of fresh.getTracks()) track.addEventListener('ended', () => mine === turn && void begin())
       endMeter = levelMeter(fresh, (now) => {
         level.value = now
         heard.value ||= now > HEARD
@@ -108,8 +112,9 @@ export function useTrial(video: boolean): Trial {
   }
 
   function follow(): void {
-    if (stream.value === null) return
-    const right = tracks('audio') === wantsVoice.value && tracks('video') === wantsCamera.value
+    // Also while the browser still asks: what is turned off meanwhile must not be opened by a yes to the older question.
+    if (stream.value === null && !opening.value) return
+    const right = stream.value !== null && tracks('audio') === wantsVoice.value && tracks('video') === wantsCamera.value
     if (right) return
     if (wantsVoice.value || wantsCamera.value) void begin()
     else stop()
@@ -117,8 +122,12 @@ export function useTrial(video: boolean): Trial {
 
   watch([camera, microphone], () => stream.value && void begin())
   const look = async (): Promise<void> => void (stream.value && (all.value = await devicesOf()))
-  onMounted(() => navigator.mediaDevices?.addEventListener?.('devicechange', look))
+  onMounted(() => {
+    navigator.mediaDevices?.addEventListener?.('devicechange', look)
+    window.addEventListener('pagehide', stop) // some browsers keep the page, and what is open in it
+  })
   onBeforeUnmount(() => {
+    window.removeEventListener('pagehide', stop)
     navigator.mediaDevices?.removeEventListener?.('devicechange', look)
     stop()
   })

@@ -52,7 +52,7 @@ BENCHES = {
     "calls": Listed(
         "a browser's call with 1, 8 and 24 viewers: what it costs and how well it is seen",
         Plan(rounds=3, seconds=10.0),
-        Plan(rounds=1, seconds=1.5),
+        Plan(rounds=1, seconds=1.0),
     ),
     "calls_crowd": Listed(
         "30 people in a call, each watched by five; memory after 100 joins",

@@ -76,7 +76,7 @@ LIMITS: dict[str, Limit] = {
     # A bad line connects anew every few seconds; each costs a DTLS handshake.
     "call_connection": Limit("120 per 10 minutes", "person"),
     "call_view": Limit("300 per 1 minute", "person"),
-    # Who comes and goes has everybody else's screens redrawn; each recording is files. Leaving and withdrawing are free.
+    # Who comes and goes has all screens redrawn; each recording is files. Leaving and withdrawing are free.
     "join_call": Limit("60 per 10 minutes", "person"),
     "record_call": Limit("60 per 1 hour", "person"),
     "call_seat": Limit("120 per 1 minute", "person"),

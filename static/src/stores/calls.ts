@@ -221,6 +221,8 @@ export const useCalls = defineStore('calls', () => {
     await room.value?.leave()
     await import('../calls/room') // nobody is rung before there is something to sit on
     const made = await (await api()).start({ conversation, video, pledge, key })
+    // Everybody whom it was for is in another call: it is over already.
+    if (made.state === 'ended') return made
     const inside = made.seats.some((seat) => seat.person === session.me?.id && seat.here && seat.state === 'joined')
     if (!inside) return join(made.id, wishes)
     await enter(made, wishes)

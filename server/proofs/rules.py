@@ -33,7 +33,9 @@ GREYS_MOST = 1.5
 #: page below a stand: 13, although the mean of all is 0.5.
 SOME, SOME_MOST = 20, 8.0
 #: From here on a picture is not the same, but alike, which people are told: bits, and how well the greys go together.
-ALIKE_BITS, ALIKE_GREYS = 7, 0.97
+ALIKE_BITS, ALIKE_GREYS = 10, 0.97
+#: bits up to which a picture is surely found (`sought_under`); with more it is where one part differs in one at most
+SURE_BITS = 7
 #: where the hash is all that there is to compare: pictures that lost some of their edges
 ALIKE_BITS_ALONE = 5
 #: Greys that stray less (standard deviation) are a wall or a covered lens: their hash is that of their noise.
@@ -139,7 +141,7 @@ def kept_under(looks: Sequence[Looks], person: str) -> list[str]:
 
 
 def sought_under(looks: Looks, person: str) -> list[str]:
-    """All that a picture can be kept under whose hash differs in up to ALIKE_BITS (7) bits: one of its four parts then
+    """All that a picture can be kept under whose hash differs in up to SURE_BITS bits: one of its four parts then
     differs in at most one. 68 of 262,144 words, so that of a million pictures a few hundred are compared."""
     if is_flat(looks):
         return [f"flat {person}"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import People
@@ -88,6 +91,14 @@ def test_a_live_photo_is_sealed_shown_and_verified(people: People, tmp_path: Pat
     verify(stranger, file)
     expect(stranger.page.get_by_role("heading", name="封印之后改过")).to_be_visible()
     keep(stranger.page, "verify-changed-phone-zh")
+    with Image.open(io.BytesIO(whole)) as sealed:
+        sealed.convert("RGB").save(file, "JPEG", quality=60)  # as a messenger sends it on
+    verify(stranger, file)
+    resembles = stranger.page.get_by_role("heading", name="很像一张封印过的照片")
+    expect(resembles).to_be_visible()
+    expect(resembles).to_be_in_viewport()
+    expect(stranger.page.get_by_text("Emma")).to_have_count(0)
+    keep(stranger.page, "verify-resembles-phone-zh")
     file.write_bytes(b"\xff\xd8 nothing of ours \xff\xd9")
     verify(stranger, file)
     expect(stranger.page.get_by_role("heading", name="没有本服务器的封印")).to_be_visible()
@@ -120,6 +131,40 @@ def test_a_place_is_shown_before_it_is_sent_and_decides_nothing(people: People) 
     stamping.get_by_role("button", name="盖章").last.click()
     expect(stamping.get_by_text("只有位置不能作数")).to_be_visible()
     assert tom.api("GET", f"/pledges/{id}")["state"] == "active"
+
+
+def test_what_goes_wrong_is_said_and_nothing_is_sent(people: People) -> None:
+    """The minute runs out, then the picture was shown before: each says what to do next."""
+    emma, tom = people("Emma", width="phone", language="zh-CN", theme="dark"), people("Tom")
+    id = promise(emma, tom)
+    at(emma)
+    emma.open(f"/pledges/{id}")
+    task_of(emma.page).get_by_role("button", name="报一声").click()
+    emma.page.get_by_role("button", name="现场拍照").first.click()
+    sheet = emma.page.get_by_role("dialog").last
+    expect(sheet.locator(".photo__code")).to_be_visible()
+    emma.page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    expect(sheet.get_by_role("button", name="换一个编码")).to_be_visible()
+    keep(emma.page, "photo-over-phone-zh-dark")
+    emma.page.evaluate("delete document.hidden")
+    fault = {"error": {"code": "picture_reused", "message": "Shown before."}}
+    emma.page.route(
+        re.compile(r"/photos$"),
+        lambda route: route.fulfill(status=409, content_type="application/json", body=json.dumps(fault)),
+    )
+    sheet.get_by_role("button", name="换一个编码").click()
+    button = sheet.locator(".photo__shutter")
+    expect(button).to_be_enabled()
+    keep(emma.page, "photo-aiming-phone-zh-dark")
+    button.click()
+    sheet.get_by_role("button", name="盖印", exact=True).click()
+    expect(sheet.get_by_role("alert")).to_be_visible()
+    expect(sheet.get_by_role("button", name="盖印", exact=True)).to_have_count(0)
+    keep(emma.page, "photo-refused-phone-zh-dark")
+    assert emma.api("GET", f"/pledges/{id}/evidence")["evidence"] == []
 
 
 def test_without_a_camera_it_says_what_to_do(people: People) -> None:

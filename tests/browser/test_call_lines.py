@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any
@@ -12,6 +13,8 @@ from tests.browser.caller import Caller
 from tests.browser.caller_films import FLASH, SNOW
 from tests.browser.caller_line import Line, lined
 from tests.browser.conftest import Callers
+
+log = logging.getLogger(__name__)
 
 #: Bits per second: of a line that carries a small picture and a voice, and of a large picture at least.
 THIN, WIDE = 260_000, 450_000
@@ -119,15 +122,13 @@ def until(wanted: Callable[[dict[str, Any], dict[str, Any]], bool], good: Caller
     raise AssertionError(found)
 
 
-def test_five_percent_of_loss_freezes_nothing(
-    watched: tuple[Caller, Caller, Caller, Line], record_property: Callable[[str, object], None]
-) -> None:
+def test_five_percent_of_loss_freezes_nothing(watched: tuple[Caller, Caller, Caller, Line]) -> None:
     """What is lost is sent again in time: as many pictures as at the line that loses nothing."""
     ada, tom, lin, line = watched
     line.loss = 0.05
     over(3, ada, lin, tom)
     lossy, good = over(8, ada, lin, tom)
-    record_property("pictures per second, with and without loss", (lossy["frames"] / 8, good["frames"] / 8))
+    log.info("pictures per second, with and without loss: %s", (lossy["frames"] / 8, good["frames"] / 8))
     assert line.dropped > 20
     assert lossy["asked"] > 0
     assert lossy["freezes"] <= good["freezes"]
@@ -136,7 +137,7 @@ def test_five_percent_of_loss_freezes_nothing(
     assert lossy["frames"] / 8 >= min(24.0, 0.9 * good["frames"] / 8)
 
 
-def test_sound_and_picture_arrive_together(callers: Callers, record_property: Callable[[str, object], None]) -> None:
+def test_sound_and_picture_arrive_together(callers: Callers) -> None:
     """Each flash of the film comes with a tone: between camera and viewer neither overtakes the other."""
     ada, lin = callers("Ada", FLASH), callers("小林")
     ada.befriend(lin)
@@ -150,5 +151,5 @@ def test_sound_and_picture_arrive_together(callers: Callers, record_property: Ca
     assert len(at_home) >= 4, at_home
     assert len(arrived) >= 4, arrived
     skew = median(arrived) - median(at_home)
-    record_property("seconds by which the sound came later than the picture", skew)
+    log.info("seconds by which the sound came later than the picture: %s", skew)
     assert abs(skew) < 0.15, (skew, at_home, arrived)

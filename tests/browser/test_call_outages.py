@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ from tests.browser.caller_films import GREEN, RED
 from tests.browser.conftest import Callers
 from tests.browser.hub import Hub
 from tests.browser.test_calls import workers
+
+log = logging.getLogger(__name__)
 
 #: Seconds in which somebody is back: with a socket again, and after the death of a worker.
 SOCKET_BACK, MEDIA_BACK = 3.0, 5.0
@@ -70,14 +72,12 @@ def two(callers: Callers) -> tuple[Caller, Caller]:
     return ada, lin
 
 
-def test_a_dropped_socket_drops_no_call(
-    two: tuple[Caller, Caller], record_property: Callable[[str, object], None]
-) -> None:
+def test_a_dropped_socket_drops_no_call(two: tuple[Caller, Caller]) -> None:
     ada, lin = two
     before, peers = ada.seen(lin)["frames"], ada.page.evaluate("window.peers.length")
     ada.page.evaluate("window.dropped = performance.now(); for (const one of window.sockets) one.close()")
     back = ada.page.evaluate(_BACK, "dropped")
-    record_property("seconds until the socket was back", back)
+    log.info("seconds until the socket was back: %s", back)
     assert back < SOCKET_BACK
     lin.press("Mute")
     expect(ada.tile(lin)).to_contain_text("muted")
@@ -88,9 +88,7 @@ def test_a_dropped_socket_drops_no_call(
     expect(ada.room).to_have_attribute("data-phase", "live")
 
 
-def test_without_the_server_for_a_while(
-    two: tuple[Caller, Caller], record_property: Callable[[str, object], None]
-) -> None:
+def test_without_the_server_for_a_while(two: tuple[Caller, Caller]) -> None:
     """The others see that she is away, her media go on, and she is back soon after there is a way: nobody tells her."""
     ada, lin = two
     ada.page.evaluate("cutOff()")
@@ -104,7 +102,7 @@ def test_without_the_server_for_a_while(
 
     ada.page.evaluate("joinAgain()")
     back = ada.page.evaluate(_BACK, "joined")
-    record_property("seconds until the socket was back", back)
+    log.info("seconds until the socket was back: %s", back)
     assert back < SOCKET_BACK
     lin.sees(ada)
     expect(ada.tile(lin)).to_contain_text("muted")
@@ -135,9 +133,7 @@ def inode_of(descriptor: Path) -> str:
         return ""
 
 
-def test_a_worker_is_killed_and_everybody_is_back(
-    two: tuple[Caller, Caller], hub: Hub, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_worker_is_killed_and_everybody_is_back(two: tuple[Caller, Caller], hub: Hub) -> None:
     ada, lin = two
     for one in two:
         one.page.evaluate("window.standing = window.peers.length")
@@ -150,7 +146,7 @@ def test_a_worker_is_killed_and_everybody_is_back(
         one.sees(other, more=1)
         one.hears(other)
         took.append(time.monotonic() - killed)
-    record_property("seconds until everybody was back", max(took))
+    log.info("seconds until everybody was back: %s", max(took))
     assert max(took) < MEDIA_BACK, took
     assert set(ada.live()) == {"audio", "video"}
     for one in two:

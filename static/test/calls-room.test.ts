@@ -30,7 +30,7 @@ class Track extends EventTarget {
   }
 
   getSettings(): MediaTrackSettings {
-    return { width: 1280, height: 720 }
+    return { width: 1280, height: 720, deviceId: `${this.kind} device` }
   }
 
   /** Pulled out, or ended by the browser's own button. */
@@ -267,6 +267,18 @@ describe('devices', () => {
     expect(room.trouble.value).toEqual({ what: 'camera', fault: 'unplugged' })
   })
 
+  it('opens no other camera for one that is pulled out, only the same one', async () => {
+    open({ voice: false, camera: true })
+    await pass(500)
+    const wanted: MediaStreamConstraints[] = []
+    ask = (constraints) => (wanted.push(constraints), Promise.reject(new DOMException('gone', 'OverconstrainedError')))
+    devices()[0]?.vanish()
+    await pass(10)
+    expect(wanted).toMatchObject([{ video: { deviceId: { exact: 'video device' } } }])
+    expect(room.camera.value).toBe(false)
+    expect(room.trouble.value).toEqual({ what: 'camera', fault: 'unplugged' })
+  })
+
   it('says that the browser no longer allows what was taken away in its settings', async () => {
     open({ voice: false, camera: true })
     await pass(500)
@@ -357,6 +369,19 @@ describe('what goes away', () => {
     expect(closed).toBe(0)
     expect(Connection.all.length).toBeGreaterThanOrEqual(before + 2)
     expect(room.phase.value).toBe('live')
+  })
+
+  it('does not come back by itself, with its camera, after a long sleep', async () => {
+    open({ voice: false, camera: true })
+    await pass(500)
+    online(false)
+    await pass(3_600_000)
+    online(true)
+    tell(callOf((version += 1), { can: ['join'], seats: [seat('p_me', { state: 'left', here: false, since: Date.now() - 3_000_000 }), seat('p_bo')] }))
+    await pass(500)
+    expect(count('accept')).toBe(0)
+    expect(closed).toBe(1)
+    expect(devices()).toEqual([])
   })
 
   it('does not come back to a call that was left in another window', async () => {

@@ -17,7 +17,7 @@ export class OwnMedia {
   readonly camera = shallowRef<MediaStreamTrack | null>(null)
   readonly screen = shallowRef<MediaStreamTrack | null>(null)
   readonly speaks = ref(false)
-  readonly #lost: (what: Shown) => void
+  readonly #lost: (what: Shown, device: string | undefined) => void
   #endMeter = (): void => undefined
   #stop: () => void
   #over = false
@@ -25,23 +25,23 @@ export class OwnMedia {
   readonly #turns = { voice: 0, camera: 0, screen: 0 }
 
   /** `replaced`: another device of a kind that is open was chosen; `lost`: a track has ended by itself (pulled out, or the browser's own button). */
-  constructor(replaced: (what: 'voice' | 'camera') => void, lost: (what: Shown) => void) {
+  constructor(replaced: (what: 'voice' | 'camera') => void, lost: (what: Shown, device: string | undefined) => void) {
     this.#lost = lost
     const { camera, microphone } = chosenDevices()
     const stops = [watch(camera, () => this.camera.value && replaced('camera')), watch(microphone, () => this.voice.value && replaced('voice'))]
     this.#stop = () => stops.forEach((stop) => stop())
   }
 
-  /** Rejects with DeviceError; null: it is not wanted any more, for so long has the person been asked. */
-  async open(what: Shown): Promise<MediaStreamTrack | null> {
+  /** Rejects with DeviceError; null: it is not wanted any more, for so long has the person been asked. `only`: this camera, and no other. */
+  async open(what: Shown, only?: string): Promise<MediaStreamTrack | null> {
     const mine = (this.#turns[what] += 1)
     let stream: MediaStream
     try {
-      stream = await asked(what).catch((error: unknown) => {
+      stream = await asked(what, only).catch((error: unknown) => {
         if (this.#over || mine !== this.#turns[what] || this[what].value === null || deviceFault(error) !== 'busy') throw error
         // Many phones open one camera at a time: the other one can be had when the first is let go of.
         this.#release(what)
-        return asked(what)
+        return asked(what, only)
       })
     } catch (error) {
       if (this.#over || mine !== this.#turns[what]) return null
@@ -56,7 +56,7 @@ export class OwnMedia {
     track.addEventListener('ended', () => {
       if (this[what].value !== track) return
       this.#release(what)
-      this.#lost(what)
+      this.#lost(what, track.getSettings().deviceId)
     })
     // The text of a screen must be sharp, and a camera's picture must move.
     if (what !== 'voice') track.contentHint = what === 'screen' ? 'detail' : 'motion'
@@ -88,10 +88,10 @@ export class OwnMedia {
   }
 }
 
-function asked(what: Shown): Promise<MediaStream> {
+function asked(what: Shown, only?: string): Promise<MediaStream> {
   const { camera, microphone } = chosenDevices()
   const devices = navigator.mediaDevices as MediaDevices | undefined // an address without https has none
   if (!devices) return Promise.reject(new TypeError('no devices'))
   if (what === 'screen') return devices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false })
-  return devices.getUserMedia(what === 'voice' ? { audio: voiceWish(microphone.value) } : { video: cameraWish(camera.value) })
+  return devices.getUserMedia(what === 'voice' ? { audio: voiceWish(microphone.value) } : { video: only === undefined ? cameraWish(camera.value) : { ...cameraWish(''), deviceId: { exact: only } } })
 }

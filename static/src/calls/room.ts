@@ -24,6 +24,8 @@ const GATHER = 120
 /** A connection that has stood for so long will not tell of what was before it. Clocks may differ by so much. */
 const SETTLED = 15_000
 const SKEW = 30_000
+/** Whoever was cut off for longer than this comes back only by pressing for it. */
+const LONG = 5 * 60_000
 /** How often one's own line is looked at. */
 const LOOK = 2_000
 /** A faulty request is asked again after so long. */
@@ -57,7 +59,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
 
   // ── What one shows ──
 
-  const media = scope.run(() => new OwnMedia((what) => void show(what, true).catch(() => undefined), (what) => void lost(what))) as OwnMedia
+  const media = scope.run(() => new OwnMedia((what) => void show(what, true).catch(() => undefined), (what, device) => void lost(what, device))) as OwnMedia
   const camera = computed(() => media.camera.value !== null)
   const sharing = computed(() => media.screen.value !== null)
   const ownStreams = new Map<MediaStreamTrack, MediaStream>()
@@ -91,10 +93,10 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     }
   }
 
-  async function show(what: Shown, on: boolean): Promise<void> {
+  async function show(what: Shown, on: boolean, only?: string): Promise<void> {
     trouble.value = null
     try {
-      if (on) await media.open(what)
+      if (on) await media.open(what, only)
       else media.shut(what)
     } catch (error) {
       if (over) return
@@ -120,17 +122,20 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     later('tell', 0, () => void tell())
   }
 
-  /** A device was pulled out: the next one takes its place, and in either case it is told. A screen is only ended. */
-  async function lost(what: Shown): Promise<void> {
+  /**
+   * A device was pulled out: the next microphone takes its place. Another camera would show what nobody has agreed to: only the same one is
+   * opened again. In either case it is told. A screen is only ended.
+   */
+  async function lost(what: Shown, device: string | undefined): Promise<void> {
     const heard = voice.value
     if (what === 'voice') voice.value = false
     void put().catch(() => undefined)
     later('tell', 0, () => void tell())
     if (what === 'screen') return
     try {
-      await show(what, true)
-      if (over || media[what].value === null) return
-      if (what === 'voice') await setVoice(heard)
+      await show(what, true, what === 'camera' ? (device ?? '') : undefined)
+      if (over || media[what].value === null || what === 'camera') return
+      await setVoice(heard)
       trouble.value = { what, fault: 'replaced' }
     } catch (error) {
       // Taken away in the settings of the browser it ends just as if it were pulled out.
@@ -270,6 +275,11 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   let coming = false
   async function rejoin(): Promise<void> {
     if (coming || over) return
+    // A device that has slept for long shows nobody's room without being asked.
+    if (cutOff !== null && Date.now() - cutOff > LONG) {
+      close()
+      return
+    }
     coming = true
     try {
       take(await api.accept(id))

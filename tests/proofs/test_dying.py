@@ -34,7 +34,8 @@ def fate(booth: Booth, run: Run[Any], monkeypatch: pytest.MonkeyPatch) -> Fate:
     async def seal(*_: object) -> Print:
         kind, file = made.pieces[Variant.MAIN]
         another = {Variant.MAIN: (kind, file + token_bytes(8))}  # signed anew, no two files are the same
-        return replace(made, pieces={**made.pieces, **another})
+        sealed: Print = replace(made, pieces={**made.pieces, **another})
+        return sealed
 
     monkeypatch.setattr(proofs.studio, "seal", seal)
     near = proofs._near

@@ -29,11 +29,18 @@ export const useConnection = defineStore('connection', () => {
 
   const online = computed(() => state.value === 'online')
 
-  function watchTrouble(): void {
+  function calm(): void {
     clearTimeout(grace)
-    if (state.value === 'online' || state.value === 'idle') troubled.value = false
-    else if (state.value === 'ended' || !navigator.onLine) troubled.value = true
-    else if (!troubled.value) grace = setTimeout(() => (troubled.value = true), GRACE)
+    grace = undefined
+  }
+
+  function watchTrouble(): void {
+    if (state.value === 'online' || state.value === 'idle') {
+      calm()
+      troubled.value = false
+    } else if (state.value === 'ended' || !navigator.onLine) troubled.value = true
+    // Counted from its loss: tries in between, however often, make it no younger.
+    else if (!troubled.value) grace ??= setTimeout(() => (troubled.value = true), GRACE)
   }
 
   /** `epoch` belongs to the numbers that this device remembers. */
@@ -62,7 +69,7 @@ export const useConnection = defineStore('connection', () => {
   async function stop(erase: boolean): Promise<void> {
     const old = client
     client = null
-    clearTimeout(grace)
+    calm()
     state.value = 'idle'
     troubled.value = false
     waiting.value = 0

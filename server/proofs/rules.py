@@ -142,7 +142,7 @@ def kept_under(looks: Sequence[Looks], person: str) -> list[str]:
 
 def sought_under(looks: Looks, person: str) -> list[str]:
     """All that a picture can be kept under whose hash differs in up to SURE_BITS bits: one of its four parts then
-    differs in at most one. 68 of 262,144 words, so that of a million pictures a few hundred are compared."""
+    differs in at most one. 68 of 262,144 words."""
     if is_flat(looks):
         return [f"flat {person}"]
     near = (0, *(1 << bit for bit in range(_PART)))

@@ -11,8 +11,8 @@ from server.proofs import rules
 from server.proofs.model import Nonce, Proof
 from server.store import Document, Index, Store, Tx
 
-#: earlier pictures that a new one is compared with, at most: six of a thousand share a word with it, so all of them up to
-#: some 80,000 proofs; beyond, some may be missed
+#: earlier pictures that a new one is compared with, at most: six of a thousand share a word with it, so none is missed
+#: up to some 80,000 proofs
 LIKE_MOST = 500
 #: pictures of one call that are listed, at most
 CALL_MOST = 500

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { placed, waysFor, type Placed, type Wishes } from '../src/components/calls/places'
+import { facesAway, showsUpright } from '../src/components/calls/stage'
 
 const some = (count: number, screens = 0): Placed[] => [
   { key: 'me', own: true, screen: false },
@@ -9,6 +10,24 @@ const some = (count: number, screens = 0): Placed[] => [
   ...Array.from({ length: screens }, (_, at) => ({ key: `s${at}`, own: false, screen: true })),
 ]
 const wishes = (more: Partial<Wishes> = {}): Wishes => ({ way: 'grid', width: 1280, height: 720, page: 0, pinned: null, speaker: null, ...more })
+
+describe('a picture in its place', () => {
+  const size = (width: number, height: number): { width: number; height: number } => ({ width, height })
+  it('is seen as a whole where a phone is held upright and the place is wide', () => {
+    expect(showsUpright(size(720, 1280), size(640, 360))).toBe(true)
+    expect(showsUpright(size(720, 1280), size(360, 640))).toBe(false)
+    expect(showsUpright(size(720, 1280), size(96, 128))).toBe(false)
+  })
+  it('fills its place where only its sides are cut', () => {
+    expect(showsUpright(size(1280, 720), size(360, 640))).toBe(false)
+    expect(showsUpright(size(1280, 720), size(640, 360))).toBe(false)
+    expect(showsUpright(size(0, 0), size(640, 360))).toBe(false)
+  })
+  it('is a mirror only where the camera looks at oneself', () => {
+    const from = (facingMode?: string): MediaStream => ({ getVideoTracks: () => [{ getSettings: () => ({ facingMode }) }] }) as unknown as MediaStream
+    expect([facesAway(from('environment')), facesAway(from('user')), facesAway(from()), facesAway(null)]).toEqual([true, false, false, false])
+  })
+})
 
 describe('the places of a call', () => {
   it('between two: the other one has the stage, oneself the corner, and the other way round when one likes', () => {

@@ -19,6 +19,25 @@ export interface StageTile {
   readonly mirrored: boolean
 }
 
+/** The camera at the back of a phone: what it shows is read, and not mirrored. */
+export function facesAway(stream: MediaStream | null): boolean {
+  return stream?.getVideoTracks()[0]?.getSettings().facingMode === 'environment'
+}
+
+/** At least so much of an upright picture is seen in a wide place, or else all of it. */
+const SEEN = 0.6
+
+interface Size {
+  readonly width: number
+  readonly height: number
+}
+
+/** Whether filling `place` would cut too much off the top and the bottom of `picture`. Sides are cut: whoever is filmed sits in the middle. */
+export function showsUpright(picture: Size, place: Size): boolean {
+  if (picture.width <= 0 || picture.height <= 0 || place.width <= 0 || place.height <= 0 || picture.width >= picture.height) return false
+  return picture.width / picture.height / (place.width / place.height) < SEEN
+}
+
 /** "1:05", "1:02:33": how long it has lasted. `from` and `to` are milliseconds. */
 export function clockOf(from: number, to: number): string {
   const all = Math.max(0, Math.floor((to - from) / 1000))

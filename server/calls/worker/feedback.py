@@ -13,7 +13,7 @@ from functools import partial
 from server.calls.wire import Track
 from server.calls.worker import rtcp, sdp
 from server.calls.worker.arrivals import Arrivals
-from server.calls.worker.loss import Missing, Reception
+from server.calls.worker.loss import Allowed, Missing, Reception
 from server.calls.worker.packets import extension, nearest, read
 from server.calls.worker.ring import SIZE
 from server.calls.worker.sdp import Media
@@ -28,6 +28,11 @@ _REPORT_SECONDS = 1.0
 _EARLY_SECONDS = 0.001
 #: SSRCs of one track, media and retransmissions, ever.
 _MOST_SSRCS = 16
+#: Bytes a second that somebody may publish, what a packet counts beside its own, and how many may be saved up (4 s): a
+#: camera, its small picture and a screen stay below a third. What is beyond is lost, and each viewer is spared it.
+_MOST_BYTES = 1_500_000
+_OF_A_PACKET = 250
+_MOST_SAVED = 6_000_000
 
 
 class _Line:
@@ -101,8 +106,13 @@ class Publisher:
         # The transport is one, and so are its ids (the reader of offers sees to that).
         self._mid_id = next(iter(self._mid_ids), 0)
         self._number_id = next(iter(self._number_ids), 0)
+        self._allowed = None if self._number_id else _allowed(peer.media)
+        self._octets = (self._loop.time(), 0)
+        self._budget = _MOST_SAVED
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        #: Packets that were dropped because there were too many.
+        self.dropped = 0
         peer.on_rtp = self.take_rtp
         peer.on_rtcp = self.take_rtcp
 
@@ -120,6 +130,11 @@ class Publisher:
     def take_rtp(self, packet: bytes, now: float) -> None:
         header = read(packet)
         if header is None or self._closed:
+            return
+        self._budget -= len(packet) + _OF_A_PACKET
+        if self._budget < 0:
+            self._budget = 0
+            self.dropped += 1
             return
         sequence, timestamp, ssrc, payload_type, marker, start, stop, at, end = header
         if self._number_id and start < stop:
@@ -251,6 +266,7 @@ class Publisher:
         if self._closed:
             return
         now = self._loop.time()
+        self._budget = min(_MOST_SAVED, self._budget + int(_MOST_BYTES * min(10.0, now - self._ticked)))
         peer = self._peer
         for packet in self._arrivals.feedback(peer.ssrc, self._arrivals_media):
             peer.send_rtcp(packet)
@@ -287,4 +303,23 @@ class Publisher:
                 if block is not None:
                     blocks.append(block)
         peer = self._peer
-        peer.send_rtcp(rtcp.receiver_report(peer.ssrc, blocks[:31]) + rtcp.description(peer.ssrc, peer.cname))
+        compound = rtcp.receiver_report(peer.ssrc, blocks[:31]) + rtcp.description(peer.ssrc, peer.cname)
+        peer.send_rtcp(compound + self._may_send(now, blocks))
+
+    def _may_send(self, now: float, blocks: list[rtcp.Report]) -> bytes:
+        """REMB for who cannot be told when each packet came."""
+        pictures = [line.ssrc for line in self._lines.values() if line.ssrc is not None and line.source.kind == "video"]
+        if self._allowed is None or not pictures:
+            return b""
+        before, octets = self._octets
+        total = sum(line.source.octets for line in self._lines.values())
+        self._octets = (now, total)
+        if now <= before:
+            return b""
+        lost = max((block.fraction for block in blocks if block.ssrc in pictures), default=0) / 256
+        bitrate = self._allowed.look(8 * (total - octets) / (now - before), lost)
+        return rtcp.estimate(self._peer.ssrc, bitrate, pictures)
+
+
+def _allowed(media: tuple[Media, ...]) -> Allowed | None:
+    return Allowed() if any("goog-remb" in line.codec.feedback for line in media) else None

@@ -122,3 +122,28 @@ class Reception:
             last_sr=sr,
             delay=min(int((now - at) * 65_536), 0xFFFFFFFF) if sr else 0,
         )
+
+
+#: What somebody may send at first, at least and at most; bits per second.
+_FIRST_RATE, _LEAST_RATE, _MOST_RATE = 1_000_000.0, 150_000.0, 4_000_000.0
+
+
+class Allowed:
+    """How much somebody may send who cannot be told when each packet came: judged by what is lost.
+
+    As senders do by themselves (draft-ietf-rmcat-gcc, 6): up by 8 % a second while hardly anything is, though never far
+    beyond what comes; down by half of the share that is lost.
+    """
+
+    __slots__ = ("bitrate",)
+
+    def __init__(self) -> None:
+        self.bitrate = _FIRST_RATE
+
+    def look(self, rate: float, lost: float) -> int:
+        """About once a second: bits per second that came, and the share that was lost, 0 to 1."""
+        if lost > 0.10:
+            self.bitrate = max(_LEAST_RATE, min(self.bitrate, rate / (1 - min(lost, 0.9))) * (1 - lost / 2))
+        elif lost < 0.02 and self.bitrate < 2 * rate + _LEAST_RATE:
+            self.bitrate = min(_MOST_RATE, 1.08 * self.bitrate)
+        return int(self.bitrate)

@@ -96,6 +96,11 @@ class Ring:
         entry = self._entries[number & _MASK]
         return entry if entry is not None and entry[0] == number else None
 
+    def forget(self) -> None:
+        """Lets all packets go: who watched may remember the ring for long."""
+        self._entries = [None] * SIZE
+        self._closed.clear()
+
     def _close(self, theirs: int) -> None:
         closed = self._closed
         place = len(closed)

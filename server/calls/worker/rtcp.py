@@ -197,6 +197,14 @@ def generic_nack(ssrc: int, media: int, missing: Sequence[int]) -> bytes:
     return _packed(RTPFB, NACK, struct.pack("!II", ssrc, media) + b"".join(pairs))
 
 
+def estimate(ssrc: int, bitrate: int, of: Sequence[int]) -> bytes:
+    """REMB: bits per second that all streams `of` (SSRCs, at most 255) may have together."""
+    exponent = max(0, bitrate.bit_length() - 18)
+    head = struct.pack("!II4sBBH", ssrc, 0, b"REMB", len(of), exponent << 2 | bitrate >> exponent + 16, 0)
+    number = (bitrate >> exponent & 0xFFFF).to_bytes(2, "big")
+    return _packed(PSFB, APPLICATION, head[:-2] + number + b"".join(map(_WORD.pack, of)))
+
+
 def transport_feedback(ssrc: int, media: int, first: int, arrivals: Sequence[float | None], count: int) -> bytes:
     """When the packets from number `first` on came, in seconds, None for not at all; not empty, one came at least.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 from server.calls.worker import rtcp
 from server.calls.worker.layers import Layers
-from server.calls.worker.slot import Sender, Wanted
-from server.calls.worker.source import Connection, Loop
+from server.calls.worker.slot import SILENT_SECONDS, Sender, Wanted
+from server.calls.worker.source import Connection, Loop, Source
 
 __all__ = ["Sender", "Viewer", "Wanted"]
 
@@ -23,6 +24,8 @@ _MOST_REPORTS = 14
 _MOST_READ = 1_000
 _OF_A_REPORT = 8
 _NUMBERS_OF_ONE = 4
+#: Keyframes of one source that one viewer may ask for at once, whatever it shows where; one more for each second.
+_MOST_KEYFRAMES = 4.0
 #: Seconds for which an estimate of the line holds, and over which loss is counted.
 _ESTIMATE_SECONDS = 10.0
 _LOSS_SECONDS = 2.0
@@ -34,7 +37,8 @@ class Viewer:
     def __init__(self, peer: Connection, loop: Loop | None = None) -> None:
         self._peer = peer
         self._loop: Loop = loop if loop is not None else asyncio.get_running_loop()
-        self.senders = {media.index: Sender(peer, media, self._loop) for media in peer.media if media.active}
+        self.senders = {media.index: Sender(peer, media, self._loop, self._ask) for media in peer.media if media.active}
+        self._keyframes: WeakKeyDictionary[Source, tuple[float, float]] = WeakKeyDictionary()
         self._by_ssrc = {sender.media.ssrc: sender for sender in self.senders.values()}
         self._layers = Layers()
         self._estimate: tuple[float, float] | None = None  # bits per second, when
@@ -45,6 +49,17 @@ class Viewer:
         self._ticks = 0
         self._timer = self._loop.call_later(_until_next(self._loop.time()), self._tick)
         peer.on_rtcp = self.take_rtcp
+
+    def _ask(self, source: Source) -> bool:
+        """A keyframe, please; False for not now: whoever changes their view all the time disturbs all who watch."""
+        now = self._loop.time()
+        left, before = self._keyframes.get(source, (_MOST_KEYFRAMES, now))
+        left = min(_MOST_KEYFRAMES, left + now - before)
+        if left < 1:
+            return False
+        self._keyframes[source] = (left - 1, now)
+        source.request_keyframe()
+        return True
 
     def close(self) -> None:
         """More than once is the same."""
@@ -131,18 +146,19 @@ class Viewer:
             sender.tick()
 
     def _choose(self) -> None:
+        now = self._loop.time()
         choices = []
         sent = 0.0
         for index in sorted(self.senders):
             sender = self.senders[index]
-            if sender.live is not None:
+            if sender.live is not None and now - sender.live.heard < SILENT_SECONDS:
                 sent += sender.live.bitrate
             source, small = sender.wanted.source, sender.wanted.small
             if source is not None and small is not None:
                 sender.choice.large_rate = source.bitrate
                 sender.choice.small_rate = small.bitrate
                 choices.append(sender.choice)
-        self._layers.decide(self._loop.time(), choices, sent, self._line(), self.loss / 100)
+        self._layers.decide(now, choices, sent, self._line(), self.loss / 100)
 
     def _report(self) -> None:
         now = self._loop.time()

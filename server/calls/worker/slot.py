@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -87,6 +87,7 @@ class Sender:
         "_repeat_next",
         "_repeated",
         "_reported",
+        "_request",
         "_rewrites",
         "_send",
         "_shift",
@@ -102,7 +103,8 @@ class Sender:
         "repeats",
     )
 
-    def __init__(self, peer: Connection, media: Media, loop: Loop) -> None:
+    def __init__(self, peer: Connection, media: Media, loop: Loop, ask: Callable[[Source], bool]) -> None:
+        """`ask` requests a keyframe, or says that it may not be now."""
         self.media = media
         self.live: Source | None = None
         self.pending: Source | None = None
@@ -114,6 +116,7 @@ class Sender:
         self.choice = Choice(small=False)
         self._peer = peer
         self._send = peer.send_rtp
+        self._request = ask
         self._loop = loop
         self._wanted = Wanted(None)
         mid, time = media.extensions.get(sdp.MID, 0), media.extensions.get(sdp.ABS_SEND_TIME, 0)
@@ -186,8 +189,8 @@ class Sender:
         """For the keyframe to begin with; again every second, since a request or its answer may be lost."""
         now = self._loop.time()
         if self._peer.up and now - self._asked_at >= _KEYFRAME_SECONDS and now - source.heard < SILENT_SECONDS:
-            self._asked_at = now
-            source.request_keyframe()
+            if self._request(source):
+                self._asked_at = now
 
     def tick(self) -> None:
         self.settle()
@@ -310,10 +313,9 @@ class Sender:
         now = self._loop.time()
         if source is None or source.key_at > since:
             self._key_wanted_at = None
-        elif now >= self._key_next:
+        elif now >= self._key_next and self._request(source):
             self._key_next = now + _KEYFRAME_SECONDS
             self._key_wanted_at = None
-            source.request_keyframe()
 
     def resend(self, numbers: Iterable[int]) -> None:
         """Sends packets once more (RFC 4588), as far as we still have them and the bytes were earned."""

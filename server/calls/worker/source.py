@@ -203,9 +203,12 @@ class Source:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for subscriber in tuple(self.live):
+            subscriber.restart(self)
         self.live.clear()
         self.waiting.clear()
         self.taps.clear()
+        self.ring.forget()
 
     def _restart(self, timestamp: int, now: float) -> None:
         """Timestamps go on where they were, by the time that has passed."""

@@ -16,6 +16,8 @@ _ZERO = time.time() - time.monotonic() + 2_208_988_800
 _STEP = 1.0
 #: Seconds between a report's timestamp and the newest packet's; beyond it the report is absurd.
 _FAR = 10.0
+#: Seconds that the offset moves in a second: clocks drift by less.
+_DRIFT = 0.0002
 #: Seconds after which the mapping moves on without a report.
 _LONG = 3_600.0
 _HALF = 1 << 31
@@ -30,12 +32,20 @@ class Offset(msgspec.Struct):
     """From a person's clock to the loop's, in seconds; None before their first report."""
 
     value: float | None = None
+    at: float = 0.0  # when it was looked at last
 
     def take(self, theirs: float, now: float) -> float:
-        """Seconds to add to `theirs`. What the way of a report took is in the first one, and then stays the same."""
+        """Seconds to add to `theirs`. What the way of a report took is in the first one, and hardly changes then.
+
+        It follows slowly, since clocks drift: a jump, some day, would part voice and picture until both have reported.
+        """
         found = now - theirs
         if self.value is None or abs(found - self.value) > _STEP:
             self.value = found
+        else:
+            most = _DRIFT * max(0.0, now - self.at)
+            self.value += max(-most, min(most, found - self.value))
+        self.at = now
         return self.value
 
 

@@ -6,6 +6,7 @@ import asyncio
 import struct
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,6 +155,54 @@ def test_how_loud_a_voice_is_reaches_who_hears_it() -> None:
         found.append([extension(packet, h[5], h[6], 7) for packet, h in zip(seat.rtp, headers, strict=True) if h])
         assert [got(packet).payload for packet in seat.rtp] == [b"voice"] * 3
     assert found == [[b"\x85", b"\x7f", None], [None] * 3]
+
+
+def test_nobody_publishes_without_bound() -> None:
+    """Each viewer would get it, too. A burst passes, and a browser's three pictures always do."""
+    stage = Stage()
+    taken = stage.taken[Track.CAMERA]
+    for turn in range(40_000):
+        stage.rtp(11, 96, turn, bytes(1_000))
+        stage.clock.advance(0.0001)  # 80 Mbit/s
+    assert 8_000 < len(taken) < 11_000
+    assert stage.publisher.dropped + len(taken) == 40_000
+    stage.clock.advance(30)
+    taken.clear()
+    for turn in range(4_000):
+        stage.rtp(11, 96, 40_000 + turn, bytes(1_000))
+        stage.clock.advance(0.001)
+    assert len(taken) >= 4_000 - 1, "but for the first of another numbering"
+
+
+@pytest.mark.parametrize("lost", [0, 4])
+def test_who_cannot_be_told_when_packets_came_is_told_how_much_to_send(lost: int) -> None:
+    """REMB, for publishers without transport-wide feedback: up while nothing is lost, down with loss."""
+    clock = Clock()
+    codec = msgspec.structs.replace(VP8, feedback=frozenset({"nack", "goog-remb"}))
+    peer = Peer(line(0, OPUS), line(1, codec, ssrcs=(11,)))
+    publisher = Publisher(peer, TRACKS, clock)
+    for turn in range(6_000):
+        if not lost or turn % lost:
+            peer.on_rtp(rtp(11, 96, turn, turn * 3_000, bytes(1_000)), clock.now)
+        clock.advance(0.005)
+    found = [estimate for part in peer.parts(rtcp.PSFB) if (estimate := rtcp.remb(part)) is not None]
+    assert 25 <= len(found) <= 32
+    if lost:
+        assert found[-1] < 1_400_000
+        assert found == sorted(found, reverse=True)
+        assert found[-1] >= 150_000
+    else:
+        assert found == sorted(found)
+        assert 3_000_000 < found[-1] <= 4_000_000
+    publisher.close()
+
+
+def test_who_is_told_when_packets_came_is_told_nothing_else() -> None:
+    stage = Stage()
+    for number in range(400):
+        stage.rtp(11, 96, number, wide=number)
+        stage.clock.advance(0.01)
+    assert not any(rtcp.remb(part) is not None for part in stage.peer.parts(rtcp.PSFB))
 
 
 def test_keyframes_are_asked_for_where_the_picture_comes_from() -> None:

@@ -13,6 +13,7 @@ from aiortc.rtp import (
     RtcpSdesPacket,
     RtcpSrPacket,
     pack_remb_fci,
+    unpack_remb_fci,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +94,15 @@ def test_an_estimate(bitrate: int) -> None:
     assert found == pytest.approx(bitrate, rel=1e-4, abs=1)
 
 
+@given(st.integers(0, 10**10), st.lists(U32, max_size=20))
+def test_an_estimate_of_ours(bitrate: int, of: list[int]) -> None:
+    (theirs,) = RtcpPacket.parse(rtcp.estimate(7, bitrate, of))
+    assert isinstance(theirs, RtcpPsfbPacket)
+    found, ssrcs = unpack_remb_fci(theirs.fci)
+    assert found == pytest.approx(bitrate, rel=1e-4)
+    assert ssrcs == of
+
+
 @given(st.binary(max_size=80) | st.binary(max_size=80).map(lambda rest: b"\x81\xcd\x00\x03" + rest))
 def test_rubbish_is_dropped(data: bytes) -> None:
     for part in rtcp.parts(data):
@@ -170,6 +180,24 @@ def test_the_transport_is_told_when_packets_came(first: int, packets: list[tuple
     for number, at in sent.items():
         assert found[number] == pytest.approx(at, abs=0.0006)
     assert arrivals.feedback(1, 2) == []
+
+
+@given(
+    st.integers(0, 0xFFFF),
+    st.lists(st.none() | st.floats(-4, 4), max_size=600),
+    st.floats(5, 10_000) | st.floats(2**24 * 0.064 - 3, 2**24 * 0.064 + 3),
+)
+def test_late_and_early_packets_are_told_over_every_turn(first: int, apart: list[float | None], now: float) -> None:
+    """In any order, with long gaps, over the turns of numbers (16 bits) and of the reference (24 bits of 64 ms)."""
+    arrivals = [now, *(None if wait is None else now + wait for wait in apart)]
+    found = told(rtcp.transport_feedback(1, 2, first, arrivals, 3))
+    turn = 2**24 * 0.064
+    assert len(found) == len(arrivals)
+    for place, at in enumerate(arrivals):
+        said = found[(first + place) & 0xFFFF]
+        assert (said is None) == (at is None)
+        if at is not None and said is not None:
+            assert (said - at + turn / 2) % turn - turn / 2 == pytest.approx(0, abs=0.0006)
 
 
 def test_what_did_not_come_between_two_feedbacks_is_told() -> None:

@@ -87,6 +87,26 @@ def test_a_picture_that_is_wanted_anew_is_wanted_once_a_second_at_most() -> None
     assert len(camera.asked) == 1, "asked for too soon, and yet not forgotten"
 
 
+def test_changes_of_the_view_ask_for_no_more_than_one_keyframe_a_second() -> None:
+    """Whoever goes to and fro between people, in all lines at once, disturbs none of those who watch."""
+    seat = Seat()
+    one, other = Camera(seat.clock), Camera(seat.clock)
+    for turn in range(1_000):
+        first, second = (one, other) if turn % 2 else (other, one)
+        seat.viewer.view({1: Wanted(first.source), 2: Wanted(second.source)})
+        for camera in (one, other):
+            camera.frame(key=turn % 7 == 0)
+        seat.peer.on_rtcp(rtcp.picture_loss(1, 101) + rtcp.picture_loss(1, 102))
+        seat.clock.advance(0.01)
+    for camera in (one, other):
+        assert 8 <= len(camera.asked) <= 15
+    seat.show(one.source)
+    asked = len(one.asked)
+    one.frame()
+    seat.clock.advance(2)
+    assert len(one.asked) > asked, "and is served yet"
+
+
 @pytest.mark.parametrize(
     ("packet", "times"),
     [

@@ -207,6 +207,7 @@ class Process:
             self._ready.set_exception(
                 PlaneError("unavailable", f"{self.name} ended while it started; see {self._log_path}")
             )
+            self._ready.exception()  # nobody waits for it when the start was given up, and that is no fault
         if self._stopping or starting:
             return
         _log.error("call worker died", worker=self.name, status=status, log=str(self._log_path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -101,6 +102,31 @@ async def test_who_gives_up_waiting_ends_no_start(yard: Yard) -> None:
     await asyncio.sleep(0)
     impatient.cancel()
     assert (await patient).port > 0
+
+
+async def test_a_start_that_is_given_up_is_no_fault(tmp_path: Path) -> None:
+    """A server that is stopped while its spare starts complains of nothing."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def given_up() -> None:
+        process = Process(
+            "call worker",
+            ["--port", "0", "--address", "127.0.0.1"],
+            log_path=tmp_path / "worker.log",
+            on_news=lambda _: None,
+            on_end=lambda: None,
+        )
+        starting = asyncio.ensure_future(process.start())
+        await eventually(lambda: process.alive)  # it runs, and is waited for
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+
+    await given_up()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_one_that_dies_is_told_and_restarted(yard: Yard) -> None:

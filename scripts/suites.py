@@ -35,6 +35,7 @@ _CHROMIUM = Need(
 )
 #: part → what it needs
 _NEEDS = {
+    "bench": (_CHROMIUM, Need("Janus", ("janus",), ("janus",))),
     "browser": (_CHROMIUM, Need("coturn", ("turnserver",), ("coturn",))),
     "calls": (_CHROMIUM,),
     "nodes": (Need("nginx", ("nginx",), ("nginx-light",)),),

@@ -80,7 +80,7 @@ async def get_proof(call: Call, id: ProofId) -> ProofView:
     return await call.services.proofs.get(call.principal.id, id)
 
 
-@operation("GET", "/calls/{id}/proofs", allow=PEOPLE, tag=TAG)
+@operation("GET", "/calls/{id}/proofs", allow=PEOPLE, tag=TAG, errors=(Code.NOT_FOUND,))
 async def list_call_proofs(call: Call, id: CallId) -> CallProofs:
     """List the pictures that were taken in a call.
 

@@ -52,6 +52,7 @@ async def _locate(stage: Theatre, id: str) -> Answer:
     return await stage.emma.post(f"/pledges/{id}/locations", {"place": HERE})
 
 
+SCENES["list_call_proofs", Code.NOT_FOUND] = lambda stage: stage.emma.get("/calls/none/proofs")
 SCENES["get_proof", Code.NOT_FOUND] = lambda stage: stage.emma.get(NO_PROOF)
 SCENES["read_proof", Code.NOT_FOUND] = lambda stage: stage.emma.get(f"{NO_PROOF}/picture")
 SCENES["ask_photo_nonce", Code.NOT_FOUND] = lambda stage: stage.emma.post(f"{NOWHERE}/photos/nonces", {})

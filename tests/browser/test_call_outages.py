@@ -19,7 +19,7 @@ from tests.browser.test_calls import workers
 
 log = logging.getLogger(__name__)
 
-#: Seconds in which somebody is back when there is a socket again. (After the death of a worker it is logged: that hangs on the machine.)
+#: Seconds in which somebody is back when there is a socket again; after the death of a worker it hangs on the machine.
 SOCKET_BACK = 3.0
 
 #: `cutOff()` takes the server away, and says nothing to the page but that; `joinAgain()` gives it back.

@@ -19,8 +19,8 @@ from tests.browser.test_calls import workers
 
 log = logging.getLogger(__name__)
 
-#: Seconds in which somebody is back when there is a socket again; after the death of a worker it hangs on the machine.
-SOCKET_BACK = 3.0
+#: Seconds in which somebody is back: with a socket again, and after the death of a worker.
+SOCKET_BACK, MEDIA_BACK = 3.0, 5.0
 
 #: `cutOff()` takes the server away, and says nothing to the page but that; `joinAgain()` gives it back.
 _CUT = """
@@ -147,6 +147,7 @@ def test_a_worker_is_killed_and_everybody_is_back(two: tuple[Caller, Caller], hu
         one.hears(other)
         took.append(time.monotonic() - killed)
     log.info("seconds until everybody was back: %s", max(took))
+    assert max(took) < MEDIA_BACK, took
     assert set(ada.live()) == {"audio", "video"}
     for one in two:
         expect(one.room).to_have_attribute("data-phase", "live")

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.caller_spy import SPY
 from tests.browser.hub import Hub
 from tests.browser.person import Person
-from tests.browser.test_calls import SPY, hears_and_sees, in_a_call
+from tests.browser.test_calls import hears_and_sees, in_a_call
 from tests.browser.turn_server import coturn
 
 #: As a browser behind a closed firewall: no way but the relay's.

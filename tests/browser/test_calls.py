@@ -11,35 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.caller_spy import SPY
 from tests.browser.conftest import People
 from tests.browser.hub import Hub
 from tests.browser.person import Person
-
-#: Notes every device that was opened and every connection that was made.
-SPY = """
-window.opened = []
-window.peers = []
-const devices = navigator.mediaDevices
-const ask = devices.getUserMedia.bind(devices)
-devices.getUserMedia = async (wanted) => {
-    const stream = await ask(wanted)
-    window.opened.push(...stream.getTracks())
-    return stream
-}
-const copy = MediaStreamTrack.prototype.clone
-MediaStreamTrack.prototype.clone = function () {
-    const made = copy.call(this)
-    window.opened.push(made)
-    return made
-}
-const Stock = window.RTCPeerConnection
-window.RTCPeerConnection = class extends Stock {
-    constructor(...how) {
-        super(...how)
-        window.peers.push(this)
-    }
-}
-"""
 
 #: Frames that were decoded and the energy of what was heard, over all connections that still stand.
 RECEIVED = """async () => {

@@ -89,6 +89,7 @@ def picture_of(person: Caller, proof: str) -> bytes:
 
 
 def dropped(page: Page, file: bytes) -> None:
+    page.locator(".verify__drop").wait_for()
     with page.expect_response(re.compile("/proofs/verify")):
         page.evaluate(_DROP, ["proof.jpg", base64.b64encode(file).decode()])
 

@@ -118,7 +118,9 @@ async def test_a_storm_of_presence(place: Place) -> None:
     owner, *others = await place.people(2 * each + 1)
     groups = [others[:each], others[each:]]
     channels = [await place.group([owner, *members]) for members in groups]
-    watchers = [Watcher(line) for line in await place.open_all([greeting(owner.token, ch) for ch in channels])]
+    seats = await place.open_all([greeting(owner.token, ch) for ch in channels])
+    await eventually(lambda: all("presence" in seat.last for seat in seats))  # it follows the subscription
+    watchers = [Watcher(seat) for seat in seats]
     began = time.monotonic()
     async with place.others(f"{len(others)} people appear and leave"):
         firsts = [greeting(one.token, ch) for ch, members in zip(channels, groups, strict=True) for one in members]

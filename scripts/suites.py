@@ -1,9 +1,9 @@
 """./scripts/test [PART] [pytest options]: the tests.
 
-Without a part everything runs, a file at a time in several processes, with branch coverage and its floor (setup.cfg),
-then the clients' own tests. A part is a directory of tests/ (wire, chat, platform, browser, …) or `web`; it runs in one
-process (`-n 3` after it spreads it, too). `soak` is half an hour of a call (`--minutes 5` of five), which is no part of
-everything.
+Without a part everything runs: a file at a time in several processes, then the tests marked `alone` one after another,
+with branch coverage of both and its floor (setup.cfg), then the clients' own tests. A part is a directory of tests/
+(wire, chat, platform, browser, …) or `web`; it runs in one process (`-n 3` after it spreads it, too). `soak` is half an
+hour of a call (`--minutes 5` of five), which is no part of everything.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ _NEEDS = {
     "calls": (_CHROMIUM,),
     "nodes": (Need("nginx", ("nginx",), ("nginx-light",)),),
 }
+#: pytest's exit status
+_NOTHING_SELECTED = 5
 #: Debian has the programs of administrators where only they look.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
 
@@ -73,10 +75,22 @@ def workers() -> int:
     return min(max(os.cpu_count() or 1, 2), 6)
 
 
-def pytest(*options: str) -> bool:
-    command = [sys.executable, "-m", "pytest", *options]
-    # 5 means that nothing was selected: a mistake in -k or the name, never a success
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+def pytest(*options: str) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT, check=False).returncode
+
+
+def passed(*statuses: int) -> bool:
+    """Of the statuses of pytest: all tests, and at least one. Where nothing at all was selected, a name is misspelt."""
+    return 0 in statuses and set(statuses) <= {0, _NOTHING_SELECTED}
+
+
+def everything(*options: str) -> bool:
+    """What needs the machine for itself comes when the rest is done: a call of several browsers that share the
+    processors with other tests tells of the processors and not of the call."""
+    spread = ("-n", str(workers()), "--dist", "loadfile", "-m", "not alone")
+    together = pytest(*spread, "--cov", "--cov-report=", "--cov-fail-under=0", *options)
+    alone = pytest("-m", "alone", "--cov", "--cov-append", "--cov-report=term-missing:skip-covered", *options)
+    return passed(together, alone)
 
 
 def web() -> bool:
@@ -99,16 +113,15 @@ def main(arguments: Sequence[str]) -> int:
             return 1
     match part:
         case "":
-            spread = ("-n", str(workers()), "--dist", "loadfile", "--cov", "--cov-report=term-missing:skip-covered")
-            results = {"tests": pytest(*spread, *options), "web": web()}
+            results = {"tests": everything(*options), "web": web()}
         case "web":
             results = {"web": web()}
         case "soak":
             results = {"soak": soak(*options)}
         case _:
-            results = {part: pytest(str(TESTS / part), *options)}
-    for name, passed in results.items():
-        print(f"{'ok    ' if passed else 'FAILED'} {name}")
+            results = {part: passed(pytest(str(TESTS / part), *options))}
+    for name, good in results.items():
+        print(f"{'ok    ' if good else 'FAILED'} {name}")
     return 0 if all(results.values()) else 1
 
 

@@ -16,6 +16,9 @@ from scripts.benchmarks.readings import Plan
 from scripts.benchmarks.venues import vouch
 from tests.bench.test_benches import values
 
+#: A peer that has no processor left starves what is measured.
+pytestmark = pytest.mark.alone
+
 SHORT = Plan(rounds=1, seconds=0.6, size=0.1)
 OFFER = (
     "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.caller_films import BLUE, GREEN, RED
 from tests.browser.conftest import Callers
+
+pytestmark = pytest.mark.alone
 
 
 def test_busy_declined_and_missed(callers: Callers) -> None:

@@ -14,6 +14,8 @@ from tests.browser.caller_films import FLASH, SNOW
 from tests.browser.caller_line import Line, lined
 from tests.browser.conftest import Callers
 
+pytestmark = pytest.mark.alone
+
 log = logging.getLogger(__name__)
 
 #: Bits per second: of a line that carries a small picture and a voice, and of a large picture at least.

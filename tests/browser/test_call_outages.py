@@ -17,6 +17,8 @@ from tests.browser.conftest import Callers
 from tests.browser.hub import Hub
 from tests.browser.test_calls import workers
 
+pytestmark = pytest.mark.alone
+
 log = logging.getLogger(__name__)
 
 #: Seconds in which somebody is back: with a socket again, and after the death of a worker.

@@ -11,6 +11,8 @@ from tests.browser.caller import Caller
 from tests.browser.caller_films import BLUE, GOLD, GREEN, RED
 from tests.browser.conftest import Callers
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def four(callers: Callers) -> tuple[Caller, Caller, Caller, Caller, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.caller import Caller
 from tests.browser.caller_films import GREEN, HEIGHT, RED, WIDTH
 from tests.browser.conftest import Callers
 from tests.browser.test_call_snapshots import pixels
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_picture_is_taken_only_by_the_yes_of_who_is_shown(callers: Callers) -> None:

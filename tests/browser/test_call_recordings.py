@@ -14,6 +14,8 @@ from tests.browser.caller import Caller
 from tests.browser.caller_films import GREEN, GREY, RED, Look
 from tests.browser.conftest import Callers
 
+pytestmark = pytest.mark.alone
+
 #: As a browser that has no VP8.
 _H264_ONLY = """
 for (const side of [RTCRtpReceiver, RTCRtpSender]) {

@@ -15,6 +15,8 @@ from tests.browser.person import Person
 from tests.browser.test_calls import hears_and_sees, in_a_call
 from tests.browser.turn_server import coturn
 
+pytestmark = pytest.mark.alone
+
 #: As a browser behind a closed firewall: no way but the relay's.
 CLOSED = """
 const Open = window.RTCPeerConnection

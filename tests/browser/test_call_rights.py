@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Response, expect
 
 from tests.browser.caller import Caller
 from tests.browser.caller_films import BLUE, GREEN, RED
 from tests.browser.conftest import Callers
+
+pytestmark = pytest.mark.alone
 
 #: A real offer of this browser's.
 _OFFER = """async (direction) => {

@@ -12,6 +12,7 @@ import av
 import c2pa
 import msgspec
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -21,6 +22,8 @@ from tests.browser.caller import Caller
 from tests.browser.caller_films import GREEN, GREY, HEIGHT, RED, WIDTH, Colour
 from tests.browser.conftest import Callers
 from tests.browser.test_judging import promise
+
+pytestmark = pytest.mark.alone
 
 #: Lets a file fall onto the page as from the desktop.
 _DROP = """([name, data]) => {

@@ -11,6 +11,8 @@ from tests.browser.caller import Caller
 from tests.browser.caller_films import BLUE, GREEN, RED
 from tests.browser.conftest import Callers
 
+pytestmark = pytest.mark.alone
+
 #: The screen's picture arrives and moves on; how large it is.
 _SCREEN = """async (person) => {
     let begin = 0

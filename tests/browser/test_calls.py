@@ -16,6 +16,8 @@ from tests.browser.conftest import People
 from tests.browser.hub import Hub
 from tests.browser.person import Person
 
+pytestmark = pytest.mark.alone
+
 #: Frames that were decoded and the energy of what was heard, over all connections that still stand.
 RECEIVED = """async () => {
     let frames = 0, energy = 0

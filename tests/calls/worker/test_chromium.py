@@ -17,7 +17,7 @@ from tests.browser.conftest import FLAGS
 from tests.browser.hub import chromium
 from tests.calls.worker.stock import watched
 
-pytestmark = [pytest.mark.browser, pytest.mark.gen_test(timeout=90)]
+pytestmark = [pytest.mark.browser, pytest.mark.alone, pytest.mark.gen_test(timeout=90)]
 
 _PUBLISH = """async () => {
   const canvas = document.createElement("canvas"); canvas.width = 320; canvas.height = 240;

@@ -16,7 +16,7 @@ from server.calls.worker.source import Source
 from tests.calls.worker.test_chromium import answered, page
 from tests.calls.worker.test_forwarding import lossy
 
-pytestmark = [pytest.mark.browser, pytest.mark.gen_test(timeout=120)]
+pytestmark = [pytest.mark.browser, pytest.mark.alone, pytest.mark.gen_test(timeout=120)]
 
 #: A tone, a camera of one colour, and the same camera's small picture.
 _PUBLISH = """async () => {

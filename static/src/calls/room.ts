@@ -6,12 +6,11 @@ import { faultCode } from '../api/fault'
 import { api } from './api'
 import { Timers } from './clock'
 import { Connecting, type LinkState } from './connecting'
-import { deviceFault } from './faults'
 import { iceKnown } from './ice'
-import { OwnMedia, type Shown } from './media'
 import { Publisher } from './publisher'
 import { Lines, lossOf, qualityFrom } from './quality'
-import type { Qualities, Room, Surroundings, Trouble } from './standing'
+import { openShowing, type Showing } from './showing'
+import type { Qualities, Room, Surroundings } from './standing'
 import type { CallView, ChangeSeat, Looked, Phase, Wishes } from './types'
 import { keyOf, Watcher } from './watcher'
 
@@ -38,11 +37,8 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   const { id } = first
   const scope = effectScope(true)
   const call = shallowRef(first)
-  const voice = ref(false)
-  const talking = ref(false)
   const speaking = shallowRef<ReadonlySet<string>>(new Set())
   const qualities: Qualities = shallowReactive(new Map())
-  const trouble = shallowRef<Trouble | null>(null)
   const taken = shallowRef<{ by: string } | null>(null)
   const states = shallowReactive({ publish: 'connecting' as LinkState, watch: 'connecting' as LinkState })
   const everLive = ref(false)
@@ -59,27 +55,19 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
 
   // ── What one shows ──
 
-  const media = scope.run(() => new OwnMedia((what) => void show(what, true).catch(() => undefined), (what, device) => void lost(what, device))) as OwnMedia
-  const camera = computed(() => media.camera.value !== null)
-  const sharing = computed(() => media.screen.value !== null)
-  const ownStreams = new Map<MediaStreamTrack, MediaStream>()
-  const ownStream = (track: MediaStreamTrack): MediaStream => ownStreams.get(track) ?? (ownStreams.set(track, new MediaStream([track])), ownStreams.get(track) as MediaStream)
-
-  async function put(): Promise<void> {
-    const link = publisher.link
-    if (!link) return
-    await Promise.all([link.show('voice', media.voice.value), link.show('camera', media.camera.value), link.show('screen', media.screen.value)])
-  }
-
-  function hear(): void {
-    if (media.voice.value) media.voice.value.enabled = voice.value || talking.value
-  }
+  const own = scope.run(() =>
+    openShowing({
+      link: () => publisher.link,
+      over: () => over,
+      told: () => later('tell', 0, () => void tell()),
+    }),
+  ) as Showing
 
   let said: ChangeSeat = {}
   /** The seat says what one shows; said again until the server has heard it. */
   async function tell(): Promise<void> {
     if (over || leaving) return
-    const now: ChangeSeat = { voice: (voice.value || talking.value) && media.voice.value !== null, camera: camera.value, screen: sharing.value, watching: watched() }
+    const now: ChangeSeat = { ...own.shown(), watching: watched() }
     const change = Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(said[name as keyof ChangeSeat]))) as ChangeSeat
     if (Object.keys(change).length === 0) return
     const before = said
@@ -91,64 +79,6 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
       if (gone(error)) return
       later('tell', AGAIN, () => void tell())
     }
-  }
-
-  async function show(what: Shown, on: boolean, only?: string): Promise<void> {
-    trouble.value = null
-    try {
-      if (on) await media.open(what, only)
-      else media.shut(what)
-    } catch (error) {
-      if (over) return
-      const fault = deviceFault(error)
-      // Who closes the browser's choice of a screen has changed their mind.
-      if (what === 'screen' && fault === 'refused') return
-      trouble.value = { what, fault }
-      throw error
-    } finally {
-      if (!over) {
-        hear()
-        await put().catch(() => undefined)
-        later('tell', 0, () => void tell())
-      }
-    }
-  }
-
-  async function setVoice(on: boolean): Promise<void> {
-    if (on && media.voice.value === null) await show('voice', true)
-    if (over) return
-    voice.value = on && media.voice.value !== null
-    hear()
-    later('tell', 0, () => void tell())
-  }
-
-  /**
-   * A device was pulled out: the next microphone takes its place. Another camera would show what nobody has agreed to: only the same one is
-   * opened again. In either case it is told. A screen is only ended.
-   */
-  async function lost(what: Shown, device: string | undefined): Promise<void> {
-    const heard = voice.value
-    if (what === 'voice') voice.value = false
-    void put().catch(() => undefined)
-    later('tell', 0, () => void tell())
-    if (what === 'screen') return
-    try {
-      await show(what, true, what === 'camera' ? (device ?? '') : undefined)
-      if (over || media[what].value === null || what === 'camera') return
-      await setVoice(heard)
-      trouble.value = { what, fault: 'replaced' }
-    } catch (error) {
-      // Taken away in the settings of the browser it ends just as if it were pulled out.
-      trouble.value = { what, fault: deviceFault(error) === 'refused' ? 'refused' : 'unplugged' }
-    }
-  }
-
-  function talk(on: boolean): boolean {
-    if (on && (voice.value || media.voice.value === null)) return false
-    talking.value = on
-    hear()
-    later('tell', 0, () => void tell())
-    return true
   }
 
   // ── What one sees ──
@@ -208,7 +138,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   const publisher = new Connecting<Publisher>({
     make: async () => new Publisher(await iceServers()),
     connect: (offer) => connect('publish', offer),
-    up: () => put(),
+    up: () => own.put(),
     state: (state) => void (states.publish = state),
   })
   const watching = new Connecting<Watcher>({
@@ -333,7 +263,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
 
   const looking = setInterval(() => {
     const now = watcher.value?.speaking() ?? new Set<string>()
-    if (media.speaks.value) now.add(me)
+    if (own.media.speaks.value) now.add(me)
     if (now.size !== speaking.value.size || [...now].some((each) => !speaking.value.has(each))) speaking.value = now
   }, SPEAKING)
 
@@ -362,7 +292,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     timers.close()
     unfollow()
     signals.release()
-    media.close()
+    own.media.close()
     publisher.close()
     watching.close()
     watcher.value = null
@@ -373,7 +303,7 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   /** Devices go out at once, whatever becomes of the request. */
   async function quit(ask: () => Promise<CallView>): Promise<void> {
     leaving = true
-    media.close()
+    own.media.close()
     publisher.close()
     try {
       around.changed(await ask())
@@ -388,32 +318,31 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   watching.begin()
   // One is in it already; whatever cannot be opened is told, and can be tried again.
   void (async () => {
-    if (wishes.voice) await setVoice(true).catch(() => undefined)
-    if (wishes.camera) await show('camera', true).catch(() => undefined)
+    if (wishes.voice) await own.setVoice(true).catch(() => undefined)
+    if (wishes.camera) await own.show('camera', true).catch(() => undefined)
     later('tell', 0, () => void tell())
   })()
 
   return {
     call,
     phase,
-    voice,
-    camera,
-    sharing,
-    talking,
+    voice: own.voice,
+    camera: own.camera,
+    sharing: own.sharing,
+    talking: own.talking,
     speaking,
     qualities,
-    trouble,
+    trouble: own.trouble,
     taken,
     streamOf(person, track) {
       if (person !== me) return watcher.value?.streams.get(keyOf(person, track)) ?? null
-      const own = track === 'voice' ? null : media[track].value
-      return own ? ownStream(own) : null
+      return track === 'voice' ? null : own.stream(track)
     },
     look,
-    setVoice,
-    setCamera: (on) => show('camera', on),
-    setSharing: (on) => show('screen', on),
-    talk,
+    setVoice: own.setVoice,
+    setCamera: (on) => own.show('camera', on),
+    setSharing: (on) => own.show('screen', on),
+    talk: own.talk,
     retry,
     leave: () => quit(() => api.leave(id)),
     cancel: () => quit(() => api.cancel(id)),

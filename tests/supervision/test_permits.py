@@ -23,6 +23,7 @@ from server.supervision.model import (
     Side,
     StakeState,
     Suspicion,
+    TaskState,
     Verdict,
 )
 from server.supervision.rules import (
@@ -41,7 +42,7 @@ from server.supervision.rules import (
 from server.supervision.rules.change import Change, concerned, turned
 from server.supervision.terms import CheckTerms, StakeKind, StakeTerms
 from server.supervision.views import NewPledge
-from tests.supervision.examples import ANN, AT, DEPOSIT, ID, MAX, NOTHING, OWNER, POINTS, REWARD, TOM, terms
+from tests.supervision.examples import ANN, AT, DEPOSIT, ID, MAX, NOTHING, OWNER, POINTS, REWARD, TOM, pledge, terms
 
 CHORE = StakeTerms(kind=StakeKind.CHORE, words="Wash the dishes", to=ANN)
 PEOPLE = (OWNER, TOM, MAX, ANN)
@@ -146,6 +147,19 @@ def born(stake: StakeTerms, data: st.DataObject) -> Pledge:
     assert permits.can(draft, me, AT) == {"edit", "publish", "delete"}
     assert not permits.can(draft, STRANGER, AT)
     return drafting.publish(draft, me, AT).pledge
+
+
+def test_while_staff_looks_at_the_whole_no_task_waits_for_anybody() -> None:
+    """Its first task is admitted, which decides it; the next could be done, but nobody takes a report any more."""
+    running = pledge(DEPOSIT, words={"least": 3}, suspicions=(Suspicion(TOM, Flag.FAMILY),))
+    now = AT + timedelta(days=1, hours=13)
+    assert coming.waits_for(running, OWNER, now) == "report"
+    looked_at = lifecycle.progress(tasks.admit(running, OWNER, 1, now), now).pledge
+    assert looked_at.state is PledgeState.UNDER_REVIEW
+    assert any(task.state is TaskState.OPEN and task.opens_at <= now for task in looked_at.tasks)
+    for person in (OWNER, TOM):
+        assert coming.waits_for(looked_at, person, now) == ""
+        assert coming.next_for(looked_at, person, now) == (looked_at.cases[0].decide_until, "decided_by")
 
 
 @pytest.mark.parametrize("stake", [DEPOSIT, REWARD, POINTS, CHORE, NOTHING], ids=lambda stake: stake.kind.value)

@@ -9,8 +9,6 @@ from server.supervision.model import WAITING, CaseKind, CheckState, Pledge, Pled
 from server.supervision.rules import cases, lifecycle, permits, seats, stakes
 from server.supervision.rules.change import concerned
 
-_JUDGED = frozenset({PledgeState.ACTIVE, PledgeState.UNDER_REVIEW})
-
 
 def next_for(pledge: Pledge, person: str, now: datetime) -> tuple[datetime, str] | None:
     """The moment that concerns this person next, and what it is: `check` (answer by then), `report`, `stamp` (by
@@ -22,7 +20,7 @@ def next_for(pledge: Pledge, person: str, now: datetime) -> tuple[datetime, str]
 def _moments(pledge: Pledge, person: str) -> Iterator[tuple[datetime, str]]:
     if pledge.state in WAITING:
         yield from _before(pledge, person)
-    elif pledge.state in _JUDGED:
+    elif pledge.state is PledgeState.ACTIVE:  # while staff looks at the whole, tasks wait for nobody
         for task in pledge.tasks:
             yield from _of_task(pledge, task, person)
     elif pledge.state is PledgeState.CHALLENGE_WINDOW and pledge.until is not None:
@@ -64,7 +62,7 @@ def waits_for(pledge: Pledge, person: str, now: datetime, *, payee: str | None =
             return "finish" if person == pledge.drafted_by else ""
         case state if state in WAITING:
             return _wanted_before(pledge, person, lifecycle.payer(pledge) if payee is None else payee)
-        case state if state in _JUDGED:
+        case PledgeState.ACTIVE:
             wanted = _wanted_of_tasks(pledge, person, now)
         case PledgeState.CHALLENGE_WINDOW:
             wanted = "agree" if person in concerned(pledge) and person not in pledge.agreed else ""

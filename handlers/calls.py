@@ -152,7 +152,8 @@ async def remove_from_call(call: Call, id: CallId, body: RemoveFromCall) -> Call
 async def change_seat(call: Call, id: CallId, body: ChangeSeat) -> CallView:
     """Say what one shows, and whom one looks at.
 
-    Everybody in the call is told; it takes the seat of this sign-in.
+    Everybody in the call is told; it takes the seat of this sign-in. A page that is closed says so (`closing`), so that
+    nobody waits for a line that will not come back.
     """
     calls = call.services.calls
     return await calls.view(await calls.change_seat(call.principal, id, body), call.principal)

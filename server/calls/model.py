@@ -25,6 +25,8 @@ EMPTY = timedelta(seconds=30)
 #: Somebody's sockets are gone for so long: away, and later out of the call.
 AWAY_AFTER = timedelta(seconds=10)
 AWAY_MOST = timedelta(seconds=60)
+#: Who has closed the page comes back within this time (it was a reload), or has left.
+CLOSING_MOST = timedelta(seconds=15)
 #: One person alone in a call of several, and no phone rings: forgotten.
 ALONE = timedelta(minutes=5)
 LONGEST = timedelta(hours=12)
@@ -74,7 +76,8 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     """One person's place. `since`: in this state; `session`: the sign-in that has it; `joined`: it ever was taken.
 
     `voice`, `camera`, `screen`: what they say that they show; `watching`: whom they say that they look at; `viewing`:
-    whose pictures flow to them, whatever they say; `agrees`: to be recorded.
+    whose pictures flow to them, whatever they say; `agrees`: to be recorded; `closing`: away because the page was
+    closed, and not because a line is cut.
     """
 
     person: str
@@ -88,10 +91,16 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     watching: tuple[str, ...] = ()
     viewing: tuple[str, ...] = ()
     agrees: bool = False
+    closing: bool = False
 
     @property
     def inside(self) -> bool:
         return self.state in INSIDE
+
+    @property
+    def gone_at(self) -> datetime:
+        """When somebody who is away has left the call."""
+        return self.since + (CLOSING_MOST if self.closing else AWAY_MOST)
 
     @property
     def looks_at(self) -> tuple[str, ...]:

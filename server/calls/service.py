@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from server.calls.changes import Changes
 from server.calls.connections import Connections
@@ -155,19 +156,22 @@ class Calls:
     async def change_seat(self, principal: Principal, id: str, wanted: ChangeSeat) -> Call:
         await self._near.limits.hit("call_seat", principal.id)
         await self.readable(principal, id)
-        return await self.changes.apply(
-            id,
-            lambda call, now: seats.change(
+        me, session = principal.id, principal.session
+
+        def changed(call: Call, now: datetime) -> Call:
+            call = seats.change(
                 call,
-                principal.id,
-                principal.session,
+                me,
+                session,
                 now,
                 voice=wanted.voice,
                 camera=wanted.camera,
                 screen=wanted.screen,
                 watching=wanted.watching,
-            ),
-        )
+            )
+            return seats.away(call, me, session, now, closing=True) if wanted.closing else call
+
+        return await self.changes.apply(id, changed)
 
     # ── What other domains tell us (registered at wiring) ───────────────────────────────────────────────────────────
 

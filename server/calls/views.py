@@ -48,12 +48,14 @@ class RemoveFromCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChangeSeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one shows, and whom one looks at; what is left out stays as it is."""
+    """What one shows, and whom one looks at; what is left out stays as it is. `closing`: the page is being closed; one
+    is away at once, and out of the call 15 s later unless one is back by then, as after a reload."""
 
     voice: bool | None = None
     camera: bool | None = None
     screen: bool | None = None
     watching: Annotated[list[PersonId], Meta(max_length=WATCHING_MOST)] | None = None
+    closing: bool = False
 
 
 class NewConnection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -87,6 +87,7 @@ beforeEach(() => {
     ice: () => ({ servers: [], until: Date.now() + 3_600_000 }),
     connect: (_id, direction) => ({ id: `cx_${String(direction)}`, answer: 'answer', call: callOf(version) }),
     view: () => undefined,
+    closing: () => undefined,
     seat: () => callOf((version += 1)),
     leave: () => callOf((version += 1), { seats: [seat('p_me', { state: 'left', here: false })] }),
     accept: () => callOf((version += 1)),
@@ -250,10 +251,21 @@ describe('what goes away', () => {
     open({ voice: true, camera: true })
     await pass(500)
     window.dispatchEvent(new Event('pagehide'))
+    expect(count('closing')).toBe(1)
     expect(devices()).toEqual([])
     expect(Connection.all.every((each) => each.connectionState === 'closed')).toBe(true)
     expect(closed).toBe(1)
     expect(count('leave')).toBe(0)
+  })
+
+  it('says that the page is closed once, and not after one has left', async () => {
+    open({ voice: false, camera: false })
+    await pass(500)
+    answers['leave'] = () => new Promise(() => undefined)
+    void room.leave()
+    window.dispatchEvent(new Event('pagehide'))
+    window.dispatchEvent(new Event('pagehide'))
+    expect(count('closing')).toBe(0)
   })
 
   it('lets go of the devices before the server has answered that one leaves', async () => {

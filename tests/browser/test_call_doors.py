@@ -84,3 +84,21 @@ def test_a_call_moves_to_another_device(callers: Callers) -> None:
     ada.hears(ben)
     ada.leave()
     ben.lets_go()
+
+
+def test_a_closed_page_is_known_at_once_and_a_reload_comes_back(callers: Callers) -> None:
+    ada, ben = callers("Ada", RED), callers("Ben", GREEN)
+    ada.befriend(ben)
+    call = ada.ring(ada.direct(ben))
+    ben.join(call)
+    ada.sees(ben)
+    ben.page.reload()
+    expect(ada.tile(ben)).to_contain_text("Connection lost, waiting …", timeout=5_000)
+    ben.go_in()
+    ada.sees(ben)
+    ben.sees(ada)
+    # Sooner than a socket that is gone would be taken for gone, and the call is over when nobody comes back.
+    ben.page.goto("about:blank")
+    expect(ada.tile(ben)).to_contain_text("Connection lost, waiting …", timeout=5_000)
+    expect(ada.room).to_have_count(0, timeout=25_000)
+    ada.lets_go()

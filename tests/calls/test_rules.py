@@ -13,6 +13,7 @@ from server.calls.model import (
     ALONE,
     ASK,
     AWAY_MOST,
+    CLOSING_MOST,
     EMPTY,
     RING,
     SEATS_MOST,
@@ -147,6 +148,18 @@ def test_away_for_a_minute_is_gone_and_back_before_is_here() -> None:
     assert seats.back(call, TOM, session(TOM), AT).seat(TOM) == running(TOM, MAX).seat(TOM)
     assert states(course.tick(call, AT + AWAY_MOST))[TOM] == "left"
     assert seats.away(call, TOM, "s_other", AT) == call
+
+
+def test_who_has_closed_the_page_is_waited_for_as_long_as_a_reload_takes() -> None:
+    call = seats.away(running(TOM, MAX), TOM, session(TOM), AT, closing=True)
+    assert states(call)[TOM] == "away"
+    assert call.due == AT + CLOSING_MOST < AT + AWAY_MOST
+    assert states(course.tick(call, AT + CLOSING_MOST - timedelta(seconds=1)))[TOM] == "away"
+    assert states(course.tick(call, AT + CLOSING_MOST))[TOM] == "left"
+    for here in (seats.back(call, TOM, session(TOM), AT), seats.change(call, TOM, session(TOM), AT, camera=False)):
+        assert here.seat(TOM) == running(TOM, MAX).seat(TOM)
+    cut = seats.away(seats.back(call, TOM, session(TOM), AT), TOM, session(TOM), AT)
+    assert cut.due == AT + AWAY_MOST
 
 
 def test_without_anybody_there_it_ends_after_half_a_minute() -> None:
@@ -298,7 +311,12 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda p, d: lambda c, now: seats.leave(c, p, session(p, d), now), people, devices),
     st.builds(lambda p, o: lambda c, now: seats.end(c, p, now, owner=o), people, flags),
     st.builds(lambda p, q, o: lambda c, now: seats.remove(c, p, q, now, outranks=o), people, people, flags),
-    st.builds(lambda p, d: lambda c, now: seats.away(c, p, session(p, d), now), people, devices),
+    st.builds(
+        lambda p, d, closing: lambda c, now: seats.away(c, p, session(p, d), now, closing=closing),
+        people,
+        devices,
+        st.booleans(),
+    ),
     st.builds(lambda p, d: lambda c, now: seats.back(c, p, session(p, d), now), people, devices),
     st.builds(lambda p: lambda c, now: seats.unseat(c, [p], now), people),
     st.builds(lambda p, d: lambda c, now: seats.sign_out(c, [session(p, d)], now), people, devices),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from server.calls.model import RING, CallState, SeatState
+from server.calls.model import RING, CallState, Ending, SeatState
 from server.calls.views import ChangeSeat, StartCall
 from server.errors import Code, VouchError
 from server.principals import Kind, Principal
@@ -321,6 +321,26 @@ async def test_without_a_socket_one_is_away_then_gone_and_with_one_back(board: S
     assert (await after(20))[max_] == "left"
     assert sockets[ann][0].beats
     board.hub.roster._peers = peers
+
+
+async def test_a_closed_page_says_so_and_nobody_waits_for_a_minute(board: Switchboard) -> None:
+    ann, tom = await board.friends("ann", "tom")
+    call = await board.joined(await board.direct(ann, tom), ann, tom)
+    with pytest.raises(VouchError) as wrong:
+        await board.calls.change_seat(board.who(tom, "2"), call.id, ChangeSeat(closing=True))
+    assert wrong.value.code is Code.CONFLICT
+    away = await board.calls.change_seat(board.who(tom), call.id, ChangeSeat(closing=True))
+    assert away.seat(tom).state is SeatState.AWAY  # type: ignore[union-attr]
+    board.clock.pass_by(seconds=14)
+    await board.calls.keeper.look()
+    kept = await board.calls.repo.get(call.id)
+    assert kept is not None
+    assert not kept.over
+    board.clock.pass_by(seconds=1)
+    await board.calls.keeper.look()
+    kept = await board.calls.repo.get(call.id)
+    assert kept is not None
+    assert kept.ending is Ending.DONE
 
 
 async def test_time_passes_only_once(board: Switchboard) -> None:

@@ -9,7 +9,6 @@ import msgspec
 
 from server.calls.model import (
     ALONE,
-    AWAY_MOST,
     EMPTY,
     LONGEST,
     RING,
@@ -143,7 +142,7 @@ def tick(call: Call, now: datetime) -> Call:
     for seat in call.seats:
         if seat.state is SeatState.RINGING and now >= seat.since + RING:
             call = with_seat(call, emptied(seat, SeatState.MISSED, now))
-        elif seat.state is SeatState.AWAY and now >= seat.since + AWAY_MOST:
+        elif seat.state is SeatState.AWAY and now >= seat.gone_at:
             call = with_seat(call, emptied(seat, SeatState.LEFT, now))
     return settled(call, now)
 
@@ -154,7 +153,7 @@ def next_due(call: Call) -> datetime | None:
         return None
     moments = [call.at + LONGEST]
     moments += [seat.since + RING for seat in call.seats if seat.state is SeatState.RINGING]
-    moments += [seat.since + AWAY_MOST for seat in call.seats if seat.state is SeatState.AWAY]
+    moments += [seat.gone_at for seat in call.seats if seat.state is SeatState.AWAY]
     moments += [ask.until for ask in call.asks]
     if call.quiet is not None:
         moments.append(call.quiet + EMPTY)

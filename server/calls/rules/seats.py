@@ -145,7 +145,7 @@ def change(
     """What one shows and whom one looks at. Raises `conflict` without a seat of this sign-in; somebody who is not in
     the call is looked at by nobody."""
     seat = seated(call, me, session)
-    fields: dict[str, object] = {"state": SeatState.JOINED}
+    fields: dict[str, object] = {"state": SeatState.JOINED, "closing": False}
     if seat.state is not SeatState.JOINED:
         fields["since"] = now
     shown = {"voice": voice, "camera": camera, "screen": screen}
@@ -166,12 +166,13 @@ def view(call: Call, me: str, session: str, persons: Collection[str], now: datet
     return settled(with_seat(call, msgspec.structs.replace(seat, viewing=tuple(sorted(there & set(persons))))), now)
 
 
-def away(call: Call, person: str, session: str, now: datetime) -> Call:
-    """No socket of the sign-in is there."""
+def away(call: Call, person: str, session: str, now: datetime, *, closing: bool = False) -> Call:
+    """No socket of the sign-in is there; `closing`: its page says that it goes, which is known at once."""
     seat = call.seat(person)
     if call.over or seat is None or seat.state is not SeatState.JOINED or seat.session != session:
         return call
-    return settled(with_seat(call, msgspec.structs.replace(seat, state=SeatState.AWAY, since=now)), now)
+    gone = msgspec.structs.replace(seat, state=SeatState.AWAY, since=now, closing=closing)
+    return settled(with_seat(call, gone), now)
 
 
 def back(call: Call, person: str, session: str, now: datetime) -> Call:
@@ -179,7 +180,8 @@ def back(call: Call, person: str, session: str, now: datetime) -> Call:
     seat = call.seat(person)
     if call.over or seat is None or seat.state is not SeatState.AWAY or seat.session != session:
         return call
-    return settled(with_seat(call, msgspec.structs.replace(seat, state=SeatState.JOINED, since=now)), now)
+    here = msgspec.structs.replace(seat, state=SeatState.JOINED, since=now, closing=False)
+    return settled(with_seat(call, here), now)
 
 
 def unseat(call: Call, persons: Collection[str], now: datetime) -> Call:

@@ -72,6 +72,12 @@ export async function request<T>(method: Method, path: string, body?: object): P
   return (await ask(method, path, json, json === null ? null : 'application/json', PATIENCE)) as T
 }
 
+/** The last words of a page that is being closed: they go out after it, and nobody hears the answer. */
+export function farewell(method: Method, path: string, body: object): void {
+  const headers = { 'Content-Type': 'application/json', 'X-XSRFToken': xsrfToken(document.cookie) ?? '' }
+  fetch(path, { method, headers, body: JSON.stringify(body), credentials: 'same-origin', keepalive: true }).catch(() => undefined)
+}
+
 /** A file to be kept. */
 export async function file(path: string): Promise<Blob> {
   const answer = await answerOf('GET', path, null, null, PATIENCE)

@@ -3,7 +3,7 @@
 import type { Operations } from '@vouch/realtime/http'
 
 import { call } from '../api'
-import { request } from '../api/http'
+import { farewell, request } from '../api/http'
 import type { CallList, CallView, ChangeSeat, Slot } from './types'
 
 export const api = {
@@ -19,6 +19,8 @@ export const api = {
   end: (id: string): Promise<CallView> => call<'end_call'>('POST', '/api/v1/calls/{id}/end', { id }),
   remove: (id: string, person: string): Promise<CallView> => call<'remove_from_call'>('POST', '/api/v1/calls/{id}/remove', { id }, { person }),
   seat: (id: string, change: ChangeSeat): Promise<CallView> => call<'change_seat'>('PATCH', '/api/v1/calls/{id}/seat', { id }, change),
+  /** One's page is being closed. */
+  closing: (id: string): void => farewell('PATCH', `/api/v1/calls/${id}/seat`, { closing: true } satisfies ChangeSeat),
   connect: (id: string, direction: 'publish' | 'watch', offer: string, epoch: number) => call<'connect_to_call'>('POST', '/api/v1/calls/{id}/connections', { id }, { direction, offer, epoch }),
   disconnect: (id: string, connection: string) => call<'disconnect_from_call'>('DELETE', '/api/v1/calls/{id}/connections/{connection}', { id, connection }),
   view: (id: string, connection: string, slots: Slot[]) => call<'set_call_view'>('PUT', '/api/v1/calls/{id}/connections/{connection}/view', { id, connection }, { slots }),

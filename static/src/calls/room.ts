@@ -267,8 +267,11 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     if (now.size !== speaking.value.size || [...now].some((each) => !speaking.value.has(each))) speaking.value = now
   }, SPEAKING)
 
-  /** The page is left: everything goes out with it, whatever the browser keeps of the page. The seat waits for a minute. */
-  const onHide = (): void => close()
+  /** The page is left: everything goes out with it, whatever the browser keeps of the page. The seat waits for a reload. */
+  const onHide = (): void => {
+    if (!leaving) api.closing(id)
+    close()
+  }
   window.addEventListener('pagehide', onHide)
   const onOnline = (): void => {
     publisher.hurry()

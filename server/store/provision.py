@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
@@ -34,6 +36,14 @@ def accepts(uri: str) -> bool:
     return True
 
 
+class Answer(Enum):
+    """What a database says when it is asked."""
+
+    WELL = auto()
+    BROKEN = auto()  # something inside it is
+    NONE = auto()
+
+
 class Probe:
     """Asks a database again and again whether it can read what it keeps; belongs to one event loop."""
 
@@ -42,15 +52,15 @@ class Probe:
             uri, serverSelectionTimeoutMS=_TIMEOUT_MS, socketTimeoutMS=_TIMEOUT_MS, maxPoolSize=1
         )
 
-    async def broken(self) -> bool:
-        """True when it answers that something inside it is broken. One that does not answer is not judged."""
+    async def ask(self) -> Answer:
+        """Waits ten seconds for an answer."""
         try:
             await self._client.get_database("admin").get_collection("probe").find_one({"_id": 0})
         except OperationFailure as fault:
-            return fault.code == _INTERNAL_ERROR
+            return Answer.BROKEN if fault.code == _INTERNAL_ERROR else Answer.WELL
         except PyMongoError:
-            return False
-        return False
+            return Answer.NONE
+        return Answer.WELL
 
     def close(self) -> None:
         self._client.close()

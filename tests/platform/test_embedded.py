@@ -22,6 +22,7 @@ from server.embedded import Embedded
 from server.errors import StartupError
 from server.keys import Keys, load_keys
 from server.settings import ROOT, Settings
+from server.store.provision import Answer, Probe
 
 
 def alive(pid: int) -> bool:
@@ -169,6 +170,70 @@ async def test_children_that_die_come_back_where_they_were(home: Home) -> None:
                     await asyncio.sleep(0.01)
                 assert found == {"_id": 1}
                 assert home.pid("secantusd") != before
+        finally:
+            watching.cancel()
+
+
+def test_an_open_transaction_holds_nobody_up(home: Home) -> None:
+    """Near the largest that the database takes; without `_EVICTION` nothing was answered any more."""
+    with (
+        home.embedded() as children,
+        MongoClient[dict[str, object]](children.mongodb_uri, socketTimeoutMS=10_000) as client,
+    ):
+        bytes_ = os.urandom(250_000)
+        client.mine.words.insert_one({"_id": "first"})
+        client.others.words.insert_one({"_id": "first"})
+        with client.start_session() as session:
+            session.start_transaction()
+            for _ in range(80):
+                client.mine.words.insert_one({"content": bytes_}, session=session)
+            for _ in range(200):
+                client.others.words.insert_one({"content": bytes_})
+            session.commit_transaction()
+        assert client.mine.words.count_documents({}) == 81
+        assert client.others.words.count_documents({}) == 201
+
+
+@pytest.mark.gen_test(timeout=120)
+async def test_a_database_that_answers_nothing_is_started_again(home: Home) -> None:
+    """Its threads waited for each other once, for three quarters of an hour; stopped by a signal it is as silent."""
+    with home.embedded() as children:
+        watching = asyncio.create_task(children.watch())
+        loop = asyncio.get_running_loop()
+        try:
+            with MongoClient[dict[str, object]](children.mongodb_uri, socketTimeoutMS=1_000) as client:
+                client.test.words.insert_one({"_id": 1})
+                before = home.pid("secantusd")
+                os.kill(before, signal.SIGSTOP)
+                while home.pid("secantusd") == before:
+                    await asyncio.sleep(0.1)
+                assert not alive(before)
+                assert await loop.run_in_executor(None, client.test.words.find_one) == {"_id": 1}
+        finally:
+            watching.cancel()
+
+
+async def test_a_database_that_stood_still_for_a_moment_is_left_alone(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_module, "_PROBE_SECONDS", 0.05)
+    answers = iter([Answer.NONE, Answer.NONE, Answer.WELL, Answer.NONE, Answer.NONE, Answer.WELL])
+    told = asyncio.Event()
+
+    async def ask(self: Probe) -> Answer:
+        answer = next(answers, None)
+        if answer is None:
+            told.set()
+        return answer or Answer.WELL
+
+    monkeypatch.setattr(Probe, "ask", ask)
+    with home.embedded() as children:
+        before = home.pid("secantusd")
+        watching = asyncio.create_task(children.watch())
+        try:
+            await told.wait()
+            assert alive(before)
+            assert home.pid("secantusd") == before
         finally:
             watching.cancel()
 

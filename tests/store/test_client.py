@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from server.errors import Code, StartupError, VouchError
 from server.settings import Settings
 from server.store import Duplicate, Index, Store, Tx, Unavailable, Unstorable, encoded
 from tests.conftest import Run
+from tests.faults.proxies import Proxy
 
 
 @pytest.fixture
@@ -50,6 +52,51 @@ async def test_a_transaction_that_raises_leaves_nothing_and_tells_nobody(store: 
         await store.transact(body)
     assert told == []
     assert await store.collection("a").find_one({"_id": 1}) is None
+
+
+class Silent(Proxy):
+    """A line to the database on which, at some time, no answers come any more."""
+
+    def __init__(self, upstream: int) -> None:
+        super().__init__(upstream)
+        self.speaks = asyncio.Event()
+        self.speaks.set()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self.speaks.wait()
+            writer.write(data)
+
+
+async def test_who_gives_up_a_transaction_of_a_silent_database_holds_nobody_up(settings: Settings) -> None:
+    port = urlsplit(settings.mongodb_uri).port
+    assert port is not None
+    line = Silent(port)
+    await line.start()
+    store = Store(settings.mongodb_uri.replace(f":{port}/", f":{line.port}/"), settings.database)
+    await store.connect()
+    written = asyncio.Event()
+
+    async def body(tx: Tx) -> None:
+        await store.collection("a").insert_one({"_id": 1}, session=tx.session)
+        written.set()
+        await asyncio.Event().wait()
+
+    try:
+        giving_up = asyncio.create_task(store.transact(body))
+        await written.wait()
+        line.speaks.clear()
+        began = asyncio.get_running_loop().time()
+        for _ in range(3):  # the abort is begun, given up, and its session is given back
+            giving_up.cancel()
+            await asyncio.sleep(0.1)
+        assert asyncio.get_running_loop().time() - began < 5.0, "the loop stood still until a time-out of the driver's"
+        assert giving_up.cancelled()
+        line.speaks.set()
+        assert await store.collection("a").find_one({"_id": 1}) is None
+    finally:
+        store.close()
+        await line.stop()
 
 
 async def test_large_integers_come_back_as_integers(store: Store) -> None:

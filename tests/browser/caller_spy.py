@@ -98,11 +98,13 @@ window.spy = {
                 context.createMediaStreamSource(srcObject).connect(ear)
                 spy.ears.set(track, ear)
             }
-            const levels = new Uint8Array(ear.frequencyBinCount)
+            const levels = new Uint8Array(ear.frequencyBinCount), decibels = new Float32Array(ear.frequencyBinCount)
             ear.getByteFrequencyData(levels)
+            // A loud tone and its neighbours are all at the end of the bytes: the loudest is found in decibels.
+            ear.getFloatFrequencyData(decibels)
             // what is lower than every tone is a click, where a sound begins
-            levels.fill(0, 0, Math.ceil((300 * ear.fftSize) / context.sampleRate))
-            const loudest = levels.indexOf(Math.max(...levels))
+            decibels.fill(-Infinity, 0, Math.ceil((300 * ear.fftSize) / context.sampleRate))
+            const loudest = decibels.indexOf(Math.max(...decibels))
             return [{ hertz: (loudest * context.sampleRate) / ear.fftSize, level: levels[loudest] }]
         })
     },

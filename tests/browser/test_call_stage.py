@@ -24,6 +24,44 @@ _SCREEN = """async (person) => {
 }"""
 
 
+#: A phone as browsers tell of it: what its camera is, at the front, and at the back something blue on the table.
+_PHONE = """() => {
+    const devices = navigator.mediaDevices
+    if (!devices) return
+    const open = devices.getUserMedia.bind(devices)
+    const named = (deviceId, label) => ({ kind: 'videoinput', deviceId, label, groupId: deviceId })
+    const cameras = [named('1', 'camera2 1, facing front'), named('0', 'camera2 0, facing back')]
+    const told = (track, settings) => {
+        const own = track.getSettings.bind(track)
+        track.getSettings = () => ({ ...own(), ...settings })
+    }
+    devices.enumerateDevices = () => Promise.resolve(cameras)
+    devices.getUserMedia = async (wants) => {
+        if (wants.video?.deviceId?.ideal !== '0') {
+            const stream = await open(wants)
+            stream.getVideoTracks().forEach((track) => told(track, { deviceId: '1', facingMode: 'user' }))
+            return stream
+        }
+        const film = Object.assign(document.createElement('canvas'), { width: 640, height: 360 })
+        const pen = film.getContext('2d')
+        const fill = (colour, ...place) => Object.assign(pen, { fillStyle: colour }).fillRect(...place)
+        setInterval(() => {
+            fill('rgb(40, 50, 220)', 0, 0, 320, 360)
+            fill('rgb(90, 90, 90)', 320, 0, 320, 360)
+            fill('white', (performance.now() / 2) % 616, 336, 24, 24)
+        }, 50)
+        const stream = film.captureStream(20)
+        told(stream.getVideoTracks()[0], { deviceId: '0', facingMode: 'environment' })
+        if (wants.audio) (await open({ audio: wants.audio })).getTracks().forEach((track) => stream.addTrack(track))
+        return stream
+    }
+}"""
+
+#: The cameras that are on, by name.
+_ON = """() => window.opened.filter(({ kind, readyState }) => kind === 'video' && readyState === 'live')
+    .map(({ label }) => label)"""
+
+
 def shown(person: Caller, of: Caller) -> dict[str, Any]:
     found: dict[str, Any] = person.page.evaluate(_SCREEN, of.id)
     return found
@@ -104,3 +142,38 @@ def test_whole_screen_small_window_and_keys(three: tuple[Caller, Caller, Caller]
             return left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight
         })"""
     )
+
+
+def test_the_camera_of_a_phone_is_turned_around(callers: Callers) -> None:
+    ada, ben = callers("Ada", RED, width="phone"), callers("Ben", GREEN)
+    ada.context.add_init_script(f"({_PHONE})()")
+    ada.befriend(ben)
+    ada.before(ada.direct(ben))
+    # One looks at oneself as in a mirror, and reads what lies on the table.
+    ada.page.get_by_role("button", name="Try camera and microphone").click()
+    preview = ada.page.locator(".preview video")
+    expect(preview).to_contain_class("stream--mirrored")
+    ada.page.get_by_role("button", name="Turn the camera around").click()
+    expect(preview).not_to_contain_class("stream--mirrored")
+    ada.page.get_by_role("button", name="Turn the camera around").click()
+    expect(preview).to_contain_class("stream--mirrored")
+    ada.page.locator(".before__join").click()
+    ada.room.wait_for()
+    call = ada.page.url.rsplit("/", 1)[1].partition("?")[0]
+    ben.join(call)
+    ben.sees(ada)
+    own = ada.tile(ada).locator("video")
+    expect(own).to_contain_class("stream--mirrored")
+    front = set(ada.page.evaluate(_ON))
+    assert front
+    ada.tile(ada).get_by_role("button", name="Turn the camera around").click()
+    ada.look = BLUE
+    ben.sees(ada)
+    expect(own).not_to_contain_class("stream--mirrored")
+    assert front.isdisjoint(ada.page.evaluate(_ON)), "the camera in front is let go of"
+    ada.tile(ada).get_by_role("button", name="Turn the camera around").click()
+    ada.look = RED
+    ben.sees(ada)
+    # A computer's cameras have no other side.
+    expect(ben.tile(ben)).to_be_visible()
+    expect(ben.page.get_by_role("button", name="Turn the camera around")).to_have_count(0)

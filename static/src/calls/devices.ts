@@ -1,6 +1,6 @@
 /** Cameras, microphones and loudspeakers of this device, and which of them somebody has chosen here. */
 
-import { ref, watch, type Ref } from 'vue'
+import { computed, ref, watch, type Ref } from 'vue'
 
 export interface Choice {
   readonly id: string
@@ -25,6 +25,16 @@ function kept(): Partial<Chosen> {
 
 let chosen: { readonly [Name in keyof Chosen]: Ref<string> } | null = null
 
+/** The camera that one has turned to for a while: the next call begins with the chosen one again. */
+const turned = ref('')
+
+export function turnTo(camera: string): void {
+  turned.value = camera
+}
+export function turnBack(): void {
+  turned.value = ''
+}
+
 export function chosenDevices(): { readonly [Name in keyof Chosen]: Ref<string> } {
   if (chosen) return chosen
   const { camera = '', microphone = '', speaker = '' } = kept()
@@ -36,7 +46,14 @@ export function chosenDevices(): { readonly [Name in keyof Chosen]: Ref<string> 
       // as above
     }
   })
-  return (chosen = all)
+  const inUse = computed({
+    get: () => turned.value || all.camera.value,
+    set: (id) => {
+      turnBack()
+      all.camera.value = id
+    },
+  })
+  return (chosen = { ...all, camera: inUse })
 }
 
 export async function devicesOf(): Promise<readonly MediaDeviceInfo[]> {

@@ -2,7 +2,7 @@
 
 import { ref, shallowRef, watch } from 'vue'
 
-import { chosenDevices } from './devices'
+import { chosenDevices, turnBack } from './devices'
 import { DeviceError, deviceFault } from './faults'
 import { levelMeter } from './meter'
 import { cameraWish, voiceWish } from './wishes'
@@ -84,6 +84,7 @@ export class OwnMedia {
   close(): void {
     this.#over = true
     this.#stop()
+    turnBack()
     for (const what of ['voice', 'camera', 'screen'] as const) this.shut(what)
   }
 }

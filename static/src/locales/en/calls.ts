@@ -84,6 +84,7 @@ export default {
     ringing: 'It rings there',
     pin: 'Show {name} large',
     unpin: 'Show all alike',
+    turn: 'Turn the camera around',
     more: '{n} more person | {n} more people',
     page: 'Page {n} of {of}',
     nextPage: 'Next people',

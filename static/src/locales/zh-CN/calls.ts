@@ -86,6 +86,7 @@ const calls: Texts<typeof en> = {
     ringing: '对方响铃中',
     pin: '放大{name}',
     unpin: '大家一样大',
+    turn: '翻转摄像头',
     more: '还有 {n} 人',
     page: '第 {n} 页，共 {of} 页',
     nextPage: '后面的人',

@@ -183,7 +183,10 @@ class Store:
         try:
             yield session
         finally:
-            await asyncio.shield(session.end_session())
+            if session.delegate.in_transaction:
+                await asyncio.shield(session.end_session())
+            else:
+                session.delegate.end_session()  # gives it back, and asks nobody
 
     async def transact(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """Runs `body` in a transaction and returns its result; runs it again on a transient conflict.

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.caller_films import GREY, Look
+from tests.browser.caller_films import GREY, LOOKS, Look
 from tests.browser.caller_spy import HEARS, SEES, SILENT, SPY
 from tests.browser.person import PASSWORD, Person
 
@@ -110,7 +110,7 @@ class Caller(Person):
     def hears(self, *others: Caller, seconds: float = 45) -> None:
         """The tone of each of them, each in a voice of its own, and no other tone."""
         tones = [one.look.tone for one in others if one.look is not None]
-        heard = self.page.evaluate(HEARS, [tones, seconds])
+        heard = self.page.evaluate(HEARS, [tones, [look.tone for look in LOOKS if look.tone not in tones], seconds])
         assert heard["other"] == [], heard
 
     def hears_nothing_of(self, *others: Caller, seconds: float = 20) -> None:

@@ -41,6 +41,7 @@ BLUE = Look("blue", (40, 50, 220), 1_400)
 GOLD = Look("gold", (220, 190, 30), 2_100)
 SNOW = Look("snow", (160, 40, 200), 700, fps=30, snow=True)
 FLASH = Look("flash", (20, 20, 60), 1_000, fps=30, flash=2.0)
+LOOKS = (RED, GREEN, BLUE, GOLD, SNOW, FLASH)
 
 
 def flags(look: Look, directory: Path) -> list[str]:

@@ -25,7 +25,7 @@ function kept(): Partial<Chosen> {
 
 let chosen: { readonly [Name in keyof Chosen]: Ref<string> } | null = null
 
-/** The camera that one has turned to for a while: the next call begins with the chosen one again. */
+/** The camera that one has turned to: until a call has ended, or another one is chosen. */
 const turned = ref('')
 
 export function turnTo(camera: string): void {

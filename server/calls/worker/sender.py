@@ -84,11 +84,15 @@ class Viewer:
     @property
     def loss(self) -> float:
         """Percent of what we sent in the last seconds."""
+        lost, expected = self._lost()
+        return 100 * lost / expected if expected else 0.0
+
+    def _lost(self) -> tuple[int, int]:
+        """(lost, expected) of the last seconds."""
         since = self._loop.time() - _LOSS_SECONDS
         while self._losses and self._losses[0][0] < since:
             self._losses.popleft()
-        expected = sum(entry[2] for entry in self._losses)
-        return 100 * sum(entry[1] for entry in self._losses) / expected if expected else 0.0
+        return sum(entry[1] for entry in self._losses), sum(entry[2] for entry in self._losses)
 
     @property
     def bitrate(self) -> float:
@@ -158,7 +162,8 @@ class Viewer:
                 sender.choice.large_rate = source.bitrate
                 sender.choice.small_rate = small.bitrate
                 choices.append(sender.choice)
-        self._layers.decide(now, choices, sent, self._line(), self.loss / 100)
+        lost, expected = self._lost()
+        self._layers.decide(now, choices, sent, self._line(), lost / expected if expected else 0.0, expected)
 
     def _report(self) -> None:
         now = self._loop.time()

@@ -101,6 +101,23 @@ def test_loss_that_repetitions_repair_is_no_thin_line() -> None:
     scene.nobody_else_noticed()
 
 
+@pytest.mark.parametrize("loss", [0.0, 0.05])
+@pytest.mark.parametrize("seconds", [0.2, 0.3, 0.4])
+def test_a_line_that_is_slow_for_a_moment_is_no_thin_line(seconds: float, loss: float) -> None:
+    """As radio is, and a machine that is busy: the estimate falls, and nothing is wrong."""
+    scene = Scene(WIDE, loss)
+    fell = 0
+    for _ in range(12):
+        scene.clock.advance(20)
+        scene.thin.line.rate = 0.5 * LARGE
+        scene.clock.advance(seconds)
+        scene.thin.line.rate = WIDE
+        scene.clock.advance(0.3)
+        fell += scene.thin.estimate < 0.9 * LARGE
+    assert fell >= 9, "most of the times"
+    assert [small for _, small in scene.thin.changes] == [False]
+
+
 def test_a_very_bad_line_gets_no_storm_of_repetitions() -> None:
     scene = Scene(5_000_000, loss=0.4)
     scene.clock.advance(60)

@@ -30,12 +30,11 @@ _MOST_UP_SECONDS = 64.0
 #: one that has grown is late rather than low; as long, one that has fallen once may be a moment's.
 _NOTABLE = 0.01
 _GROWING_SECONDS = 2.0
-#: Shares of what is sent: what an estimate must reach; what it is after a moment in which everything came; and below
-#: which it is believed at once.
-_ENOUGH = 0.9
-_NEARLY = 0.75
+#: Shares of what is sent: what an estimate must reach, and below which it is believed at once. When delays grow it is
+#: set to 0.85 of what came, and may rest there: one of 0.75 says that nearly all did. What then is lost says the rest.
+_ENOUGH = 0.75
 _CLEARLY_SHORT = 0.4
-#: Seconds within which two falls belong together, and for which one that is nearly enough may rest.
+#: Seconds within which two falls belong together.
 _FALL_SECONDS = 8.0
 #: Seconds after a step up in which it need not have grown yet.
 _TRY_SECONDS = 4.0
@@ -117,8 +116,7 @@ class Layers:
                 if now - self._fell_at >= _FALL_SECONDS:
                     self._fell_at = now
                 self._grown_at = self._fell_at
-        patience = _GROWING_SECONDS if estimate < _NEARLY * sent else _FALL_SECONDS
-        return estimate < _ENOUGH * sent and now - self._grown_at >= patience
+        return estimate < _ENOUGH * sent and now - self._grown_at >= _GROWING_SECONDS
 
     def _down(self, now: float, larges: list[Choice], sent: float, estimate: float | None) -> None:
         if self._up_at is not None:

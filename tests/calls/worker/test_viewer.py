@@ -144,6 +144,21 @@ def test_rubbish_harms_nobody(packets: list[bytes]) -> None:
     assert len(seat.got()) == 1
 
 
+def test_what_is_lost_twice_is_sent_twice_where_the_line_is_not_thin() -> None:
+    for small, repeats in ((False, 3), (True, 2)):
+        seat = Seat()
+        camera = Camera(seat.clock)
+        seat.show(camera.source)
+        camera.frame(3, key=True)
+        sender = seat.viewer.senders[1]
+        sender.choice.small = small
+        lost = seat.sequences(101)[1]
+        for _ in range(2):
+            seat.peer.on_rtcp(rtcp.generic_nack(1, 101, [lost]))
+            seat.clock.advance(0.05)
+        assert sender.repeats == repeats
+
+
 # -- what the viewer reports
 
 

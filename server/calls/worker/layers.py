@@ -88,7 +88,7 @@ class Layers:
         larges = [choice for choice in choices if not choice.small]
         if len(larges) < len(choices) and now - self._thin_at < _UP_SECONDS:
             self._thin_at = now
-        if short or (packets and loss > _TOO_MUCH_LOSS + _SURE * sqrt(_TOO_MUCH_LOSS * (1 - _TOO_MUCH_LOSS) / packets)):
+        if short or _too_much(loss, packets):
             if now - self._down_at >= _DOWN_SECONDS:
                 self._down(now, larges, sent, estimate if short else None)
             return
@@ -130,3 +130,8 @@ class Layers:
                 break
             choice.small = True
             sent -= choice.spared
+
+
+def _too_much(loss: float, packets: float) -> bool:
+    """Beyond what so many packets lose by chance on a line that can still be mended."""
+    return packets > 0 and loss > _TOO_MUCH_LOSS + _SURE * sqrt(_TOO_MUCH_LOSS * (1 - _TOO_MUCH_LOSS) / packets)

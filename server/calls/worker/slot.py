@@ -337,8 +337,9 @@ class Sender:
             if len(payload) > self._credit:
                 return
             # What is asked for again was lost twice: browsers wait for 100 ms before they ask a third time, and freeze.
-            # On a thin line two would be lost instead.
-            twice = number in self._repeated and not self.choice.small and 2 * len(payload) <= self._credit
+            # On a thin line two would be lost instead; only of a large camera do we know that it is none.
+            large = self._wanted.small is not None and not self.choice.small
+            twice = large and number in self._repeated and 2 * len(payload) <= self._credit
             copies = 2 if twice else 1
             self._credit -= copies * len(payload)
             if shape is not None and (stretch.pictures or stretch.levels):

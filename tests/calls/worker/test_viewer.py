@@ -144,19 +144,23 @@ def test_rubbish_harms_nobody(packets: list[bytes]) -> None:
     assert len(seat.got()) == 1
 
 
-def test_what_is_lost_twice_is_sent_twice_where_the_line_is_not_thin() -> None:
-    for small, repeats in ((False, 3), (True, 2)):
-        seat = Seat()
-        camera = Camera(seat.clock)
-        seat.show(camera.source)
-        camera.frame(3, key=True)
-        sender = seat.viewer.senders[1]
-        sender.choice.small = small
-        lost = seat.sequences(101)[1]
-        for _ in range(2):
-            seat.peer.on_rtcp(rtcp.generic_nack(1, 101, [lost]))
-            seat.clock.advance(0.05)
-        assert sender.repeats == repeats
+@pytest.mark.parametrize(
+    ("pictures", "small", "repeats"),
+    [(2, False, 3), (2, True, 2), (1, False, 2)],
+    ids=["large", "small for a thin line", "screen"],
+)
+def test_what_a_large_camera_lost_twice_is_sent_twice(pictures: int, small: bool, repeats: int) -> None:
+    seat = Seat()
+    camera, other = Camera(seat.clock), Camera(seat.clock)
+    seat.show(camera.source, other.source if pictures == 2 else None)
+    camera.frame(3, key=True)
+    sender = seat.viewer.senders[1]
+    sender.choice.small = small
+    lost = seat.sequences(101)[1]
+    for _ in range(2):
+        seat.peer.on_rtcp(rtcp.generic_nack(1, 101, [lost]))
+        seat.clock.advance(0.05)
+    assert sender.repeats == repeats
 
 
 # -- what the viewer reports
